@@ -1,0 +1,175 @@
+//! Settings: from the environment, a TOML file, or defaults, each with where it came from.
+//!
+//! The environment wins over the file. A value that cannot be used is reported as a [`Problem`]
+//! and the next source is taken, so that a compile never fails over a typing mistake.
+
+mod file;
+mod problem;
+mod values;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use cache_rustc::engine::PathMode;
+use cache_storage::Budget;
+
+pub(crate) use problem::Problem;
+pub(crate) use values::{Use, size};
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    File { path: PathBuf, line: usize },
+    Env(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Env(name) => write!(f, "environment, {name}"),
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting<T> {
+    pub(crate) value: T,
+    pub(crate) origin: Origin,
+}
+
+impl<T> Setting<T> {
+    fn default(value: T) -> Self {
+        Self { value, origin: Origin::Default }
+    }
+}
+
+/// All settings.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The file that was looked for, whether or not it is there; `None` without a home directory.
+    pub(crate) file: Option<PathBuf>,
+    /// Whether it is there.
+    pub(crate) file_found: bool,
+    /// The store; `None` without a home directory.
+    pub(crate) dir: Setting<Option<PathBuf>>,
+    /// What the cache may do.
+    pub(crate) mode: Setting<Use>,
+    /// How paths get into outputs.
+    pub(crate) paths: Setting<PathMode>,
+    /// How much disk the store may take.
+    pub(crate) size: Setting<Budget>,
+    /// Where to log one line per invocation.
+    pub(crate) log: Setting<Option<PathBuf>>,
+    /// Whether compilers are traced.
+    pub(crate) trace: Setting<bool>,
+    /// The store's place when none is configured.
+    pub(crate) default_dir: Option<PathBuf>,
+    /// What could not be used.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Reads a variable; an empty one counts as unset.
+type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+impl Config {
+    /// From this process' environment.
+    pub(crate) fn load() -> Self {
+        Self::load_from(&|name| std::env::var_os(name))
+    }
+
+    fn load_from(env: Env<'_>) -> Self {
+        let env: Env<'_> = &|name| env(name).filter(|value| !value.is_empty());
+        let home = env("HOME").map(PathBuf::from).or_else(std::env::home_dir);
+        let default_dir = base(env, "XDG_CACHE_HOME", home.as_deref(), ".cache");
+        let mut config = Self {
+            file: None,
+            file_found: false,
+            dir: Setting::default(default_dir.clone()),
+            mode: Setting::default(Use::On),
+            paths: Setting::default(PathMode::Portable),
+            size: Setting::default(Budget::Auto),
+            log: Setting::default(None),
+            trace: Setting::default(true),
+            default_dir,
+            problems: Vec::new(),
+        };
+        let standard = base(env, "XDG_CONFIG_HOME", home.as_deref(), ".config")
+            .map(|dir| dir.join("config.toml"));
+        let mut named = Setting::default(standard);
+        let parse = |value: &OsString| values::absolute(value).map(Some);
+        take(env, "LARDER_CONFIG", &parse, &mut named, &mut config.problems);
+        config.file = named.value;
+        config.read_file(named.origin != Origin::Default, home.as_deref());
+        config.read_env(env);
+        config
+    }
+
+    fn read_file(&mut self, must_exist: bool, home: Option<&Path>) {
+        let Some(path) = self.file.clone() else { return };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                self.file_found = true;
+                file::apply(self, &path, &text, home);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {}
+            Err(error) => self.problems.push(Problem {
+                place: path.display().to_string(),
+                key: String::new(),
+                value: String::new(),
+                message: format!("cannot be read: {error}"),
+                fix: "make it readable, or let LARDER_CONFIG name another file".into(),
+            }),
+        }
+    }
+
+    fn read_env(&mut self, env: Env<'_>) {
+        use values::{absolute, mode, on_off, paths, size};
+        let Self { dir, mode: use_, paths: path_mode, size: budget, log, trace, problems, .. } =
+            self;
+        take(env, "LARDER_DIR", &|v| absolute(v).map(Some), dir, problems);
+        take(env, "LARDER", &|v| mode(&text(v)), use_, problems);
+        take(env, "LARDER_PATHS", &|v| paths(&text(v)), path_mode, problems);
+        take(env, "LARDER_SIZE", &|v| size(&text(v)), budget, problems);
+        take(env, "LARDER_LOG", &|v| absolute(v).map(Some), log, problems);
+        take(env, "LARDER_TRACER", &|v| on_off(&text(v)), trace, problems);
+    }
+}
+
+fn text(value: &OsString) -> String {
+    value.to_string_lossy().into_owned()
+}
+
+/// Takes a setting from a variable, if it is set and can be used.
+fn take<T>(
+    env: Env<'_>,
+    name: &'static str,
+    parse: &dyn Fn(&OsString) -> Result<T, values::Unusable>,
+    setting: &mut Setting<T>,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(value) = env(name) else { return };
+    match parse(&value) {
+        Ok(value) => *setting = Setting { value, origin: Origin::Env(name) },
+        Err(unusable) => problems.push(Problem {
+            place: "environment".into(),
+            key: name.into(),
+            value: format!("{:?}", value.to_string_lossy()),
+            message: unusable.message,
+            fix: unusable.fix,
+        }),
+    }
+}
+
+/// `larder` below a base directory of the XDG specification, which ignores relative values.
+fn base(env: Env<'_>, name: &str, home: Option<&Path>, default: &str) -> Option<PathBuf> {
+    let base = env(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    Some(base.or_else(|| Some(home?.join(default)))?.join("larder"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,30 @@
+//! `larder`: a compile cache for Rust, used as `RUSTC_WRAPPER`, and the commands around it.
+//!
+//! cargo starts this program once per compile, so [`main`] tells that case apart before anything
+//! else is set up.
+#![forbid(unsafe_code)]
+
+mod cargo_config;
+mod commands;
+mod config;
+mod dispatch;
+mod events;
+mod fields;
+mod places;
+mod text;
+mod trial;
+mod words;
+mod wrapper;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let argv: Vec<_> = std::env::args_os().skip(1).collect();
+    if dispatch::is_invocation(&argv, &|name| std::env::var_os(name)) {
+        wrapper::run(argv, started)
+    } else {
+        commands::run()
+    }
+}

@@ -1,0 +1,54 @@
+use crate::support::{Home, Ran};
+
+#[test]
+fn each_value_is_shown_with_where_it_came_from() {
+    let home = Home::new();
+    let file =
+        home.write(".config/larder/config.toml", "# mine\nsize = \"5GiB\"\nmode = \"off\"\n");
+    let mut command = home.larder();
+    let ran = Ran::of(&command.arg("config").env("LARDER", "refresh").output().expect("runs"));
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    let store = home.store();
+    let lines: Vec<String> =
+        ran.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(
+        lines,
+        [
+            format!("dir {} (environment, LARDER_DIR)", store.display()),
+            "mode refresh (environment, LARDER)".into(),
+            "paths portable (default)".into(),
+            format!("size 5.0 GiB ({}:2)", file.display()),
+            "log none (default)".into(),
+            "trace on (default)".into(),
+            format!("file {}", file.display()),
+        ]
+    );
+}
+
+#[test]
+fn a_problem_names_file_line_key_value_and_fix() {
+    let home = Home::new();
+    let file = home.write("c.toml", "mode = \"on\"\nsise = \"5GiB\"\n");
+    let mut command = home.larder();
+    let ran = Ran::of(&command.arg("config").env("LARDER_CONFIG", &file).output().expect("runs"));
+    assert_eq!(ran.code, Some(1));
+    assert_eq!(
+        ran.err,
+        format!(
+            "{}:2: sise = \"5GiB\": not a known key\n  fix: write size (known: dir, mode, paths, \
+             size, log, trace)\n",
+            file.display()
+        )
+    );
+}
+
+#[test]
+fn the_wrapper_carries_on_with_defaults_and_says_nothing() {
+    let home = Home::new();
+    let file = home.write("c.toml", "size = = 3\n");
+    let mut command = home.larder();
+    command.args(["rustc", "-vV"]).env("LARDER_CONFIG", &file).env("LARDER_PATHS", "wrong");
+    let ran = Ran::of(&command.output().expect("runs"));
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert!(ran.out.starts_with("rustc "), "{}", ran.out);
+}

@@ -1,0 +1,63 @@
+use crate::support::{Home, Ran};
+
+#[test]
+fn a_misspelt_command_is_a_usage_error() {
+    let home = Home::new();
+    for args in [&["nonsense"][..], &["stast"], &["stats", "--nope"], &["why"], &[]] {
+        let ran = home.run(args);
+        assert_eq!(ran.code, Some(2), "{args:?}: {}{}", ran.out, ran.err);
+        assert!(ran.err.contains("Usage: larder"), "{args:?}: {}", ran.err);
+    }
+    assert!(home.run(&["stast"]).err.contains("stats"), "a near name is suggested");
+    assert!(!home.store().exists());
+}
+
+#[test]
+fn help_and_version_succeed() {
+    let home = Home::new();
+    let help = home.run(&["--help"]);
+    assert_eq!(help.code, Some(0));
+    for command in ["try", "setup", "stats", "why", "doctor", "gc", "verify", "config"] {
+        assert!(help.out.lines().any(|line| line.trim_start().starts_with(command)), "{command}");
+    }
+    let version = home.run(&["--version"]);
+    assert_eq!(version.out, concat!("larder ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_compiler_that_is_not_there_exits_like_env() {
+    let home = Home::new();
+    let ran = home.run(&["/nonexistent/rustc", "-vV"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(127), ""));
+    assert!(ran.err.starts_with("larder: cannot run /nonexistent/rustc: "), "{}", ran.err);
+}
+
+#[test]
+fn the_compilers_streams_and_exit_code_are_passed_on_and_its_signal_too() {
+    let home = Home::new();
+    let script = home.write("rustc", "#!/bin/sh\necho out; echo err >&2; eval \"$DO\"\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, mode).expect("chmod");
+    let run = |args: &[&str], act: &str| {
+        let mut command = home.larder();
+        command.arg(&script).args(args).env("DO", act);
+        command.output().expect("larder runs")
+    };
+    let unit = ["--crate-name", "a", "--crate-type", "lib", "--emit=metadata", "a.rs"];
+    for args in [&["-vV"][..], &unit] {
+        let output = run(args, "exit 3");
+        let ran = Ran::of(&output);
+        assert_eq!((ran.code, ran.out, ran.err), (Some(3), "out\n".into(), "err\n".into()));
+        let output = run(args, "kill -SEGV $$");
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&output.status), Some(11));
+    }
+}
+
+#[test]
+fn off_runs_the_compiler_and_leaves_no_trace() {
+    let home = Home::new();
+    let mut command = home.larder();
+    let ran = Ran::of(&command.args(["rustc", "-vV"]).env("LARDER", "off").output().expect("runs"));
+    assert!(ran.out.starts_with("rustc "), "{}", ran.out);
+    assert!(!home.store().exists());
+}

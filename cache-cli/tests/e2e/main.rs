@@ -1,0 +1,20 @@
+//! End-to-end tests: small projects built by the real cargo through the wrapper.
+//!
+//! The oracle is the same build without the wrapper: the same exit codes, the same words, programs
+//! that behave the same, and the same things rebuilt afterwards. One crate for all files, so that
+//! the tests share the machine's cores.
+
+mod direct;
+mod fresh;
+mod harness;
+mod language;
+mod links;
+mod lints;
+mod macros;
+mod modes;
+mod modules;
+mod places;
+mod races;
+mod store;
+mod tools;
+mod warnings;

@@ -1,0 +1,101 @@
+//! Looking a unit up: record, then the first entry whose observation holds here.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use cache_core::wire::{DecodeError, RecordView};
+use cache_core::{Digest, Fact, Hasher, Outcome};
+use cache_storage::Pin;
+use futures::executor::block_on;
+
+use super::blobs::Blobs;
+use super::facts::World;
+use super::report::{Change, Miss};
+use super::unit::Unit;
+
+/// An outcome that holds here.
+#[derive(Debug)]
+pub struct Hit {
+    /// What to restore.
+    pub outcome: Outcome,
+    /// Keeps the record and its blobs from being evicted meanwhile.
+    pub(super) _pin: Option<Box<dyn Pin>>,
+}
+
+/// What a look-up found.
+#[derive(Debug)]
+pub enum Found {
+    /// An outcome that holds.
+    Hit(Box<Hit>),
+    /// None, and why.
+    Miss(Miss),
+}
+
+/// Looks a unit up. Each fact is checked at most once, however many entries need it.
+#[must_use]
+pub(super) fn look_up(unit: &Unit, blobs: Blobs<'_>) -> Found {
+    // Before reading: what is read is then still there when it is restored. Trouble with pinning
+    // means no more than that it may not be.
+    let pin = blobs.store.files().and_then(|files| files.pin(&unit.key).ok().flatten());
+    match newest_that_holds(unit, blobs) {
+        Ok(Ok(outcome)) => Found::Hit(Box::new(Hit { outcome, _pin: pin })),
+        Ok(Err(why)) => Found::Miss(why),
+        Err(damage) => Found::Miss(Miss::Damaged(damage)),
+    }
+}
+
+fn newest_that_holds(unit: &Unit, blobs: Blobs<'_>) -> Result<Result<Outcome, Miss>, String> {
+    let damaged = |error: DecodeError| format!("record: {error}");
+    let Some(stored) = read(unit, blobs)? else { return Ok(Err(Miss::New)) };
+    let record = RecordView::parse(&stored).map_err(damaged)?;
+    if !record.is_of(&unit.recipe) {
+        // Not this recipe's record, however it came under its key.
+        return Ok(Err(Miss::New));
+    }
+    let world = World::new(unit, &blobs);
+    let facts = record.facts();
+    let mut checked = vec![None; facts.len()];
+    let mut newest = None;
+    for entry in record.entries() {
+        let broken = entry
+            .indices()
+            .find(|at| !*checked[*at].get_or_insert_with(|| world.holds(&facts[*at])));
+        match broken {
+            None => return entry.outcome().map(Ok).map_err(damaged),
+            Some(at) => newest = newest.or(Some(at)),
+        }
+    }
+    Ok(Err(newest.map_or(Miss::New, |at| Miss::Changed(Change::of(&facts[at], &world)))))
+}
+
+fn read(unit: &Unit, blobs: Blobs<'_>) -> Result<Option<Bytes>, String> {
+    let stored = block_on(blobs.store.get_record(&unit.key)).map_err(|error| error.to_string())?;
+    Ok(stored.map(|stored| stored.bytes))
+}
+
+/// Names the action for single flight: the recipe and the sources as they are here, so that two
+/// checkouts with different sources do not wait for each other. The sources are those of the newest
+/// entry, or the crate root alone where there is none.
+#[must_use]
+pub(super) fn action(unit: &Unit, blobs: Blobs<'_>) -> Digest {
+    let world = World::new(unit, &blobs);
+    let mut hasher = Hasher::keyed("larder 2026-11 action v1");
+    hasher.field(unit.key.0.as_bytes());
+    let mut add = |path: &Path| {
+        hasher.field(world.digest(path).map_or([0; 32], |digest| *digest.as_bytes()).as_slice());
+    };
+    add(&unit.place.absolute(&unit.args.input));
+    let stored = read(unit, blobs).ok().flatten();
+    if let Some(record) = stored.as_ref().and_then(|bytes| RecordView::parse(bytes).ok())
+        && let Some(entry) = record.entries().first()
+    {
+        for at in entry.indices() {
+            if let Fact::File { path, .. } = &record.facts()[at]
+                && let Some(path) = unit.place.expand(path)
+            {
+                add(&path);
+            }
+        }
+    }
+    hasher.finish()
+}

@@ -1,0 +1,272 @@
+//! The engine: look up, else execute, observe and store.
+//!
+//! [`Engine::run`] does all of it for one invocation. A build tool that wants the steps apart calls
+//! [`Engine::prepare`], [`Engine::look_up`], [`Engine::restore`] and [`Engine::execute`].
+
+mod blobs;
+mod collect;
+mod conservative;
+mod depfile;
+mod execute;
+mod facts;
+mod flight;
+mod guard;
+mod lookup;
+mod miss;
+mod observe;
+mod place;
+mod recipe;
+mod remap;
+mod report;
+mod restore;
+mod scan;
+mod scope;
+mod sights;
+mod streams;
+mod through;
+mod tools;
+mod unit;
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+use cache_storage::Store;
+
+use blobs::Blobs;
+use flight::Boarding;
+pub use lookup::{Found, Hit};
+pub use report::{Change, Laps, Miss, Report, Served, Spans};
+pub use restore::RestoreError;
+pub use streams::{Collected as CollectedStreams, Sink, StdStreams};
+pub use through::{exec, note};
+pub use unit::{Prepared, Request, Through, Unit};
+
+/// How paths get into outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PathMode {
+    /// Path mappings are added, so outputs are the same in every checkout.
+    #[default]
+    Portable,
+    /// Nothing is added: outputs are bit for bit those of plain cargo, and mostly hold in one
+    /// place only.
+    Exact,
+}
+
+/// What the cache may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Look up and store.
+    #[default]
+    ReadWrite,
+    /// Look up only.
+    ReadOnly,
+    /// Store only: every unit is compiled and stored anew.
+    Refresh,
+}
+
+/// How an engine behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the engine keeps what is not a store's: locks, the tracer, memos of toolchains. Shared
+    /// by all processes of a machine; may be deleted at any time.
+    pub state_dir: PathBuf,
+    /// Where the locks of single flight are; [`cache_storage::DiskStore::flights`] is a directory
+    /// that the store sweeps.
+    pub flights: PathBuf,
+    /// How paths get into outputs.
+    pub paths: PathMode,
+    /// What the cache may do.
+    pub mode: Mode,
+    /// Whether to trace compilers; without, the conservative rules apply.
+    pub trace: bool,
+    /// Whether what links (programs, tests, proc macros, shared libraries, build scripts) is looked
+    /// up too. Needs the tracer.
+    pub links: bool,
+}
+
+impl Options {
+    /// The defaults, with this state directory.
+    #[must_use]
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        let state_dir = state_dir.into();
+        Self {
+            flights: state_dir.join("flights"),
+            state_dir,
+            paths: PathMode::default(),
+            mode: Mode::default(),
+            trace: true,
+            links: true,
+        }
+    }
+}
+
+/// Serves invocations from a store.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    store: Arc<dyn Store>,
+    options: Options,
+}
+
+/// How an invocation ended, and what became of it.
+#[derive(Debug)]
+pub struct Finished {
+    /// The compiler's exit status; success on a hit.
+    pub status: ExitStatus,
+    /// What became of it.
+    pub report: Report,
+}
+
+impl Engine {
+    /// An engine on a store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, options: Options) -> Self {
+        Self { store, options }
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Understands an invocation: a unit to look up, or one to pass through.
+    #[must_use]
+    pub fn prepare(&self, request: &Request) -> Prepared {
+        unit::prepare(request, &self.options, &self.blobs())
+    }
+
+    /// Looks a unit up: the newest outcome whose observation holds here.
+    #[must_use]
+    pub fn look_up(&self, unit: &Unit) -> Found {
+        lookup::look_up(unit, self.blobs())
+    }
+
+    /// Restores an outcome and replays its streams. Fills the report's spans and bytes.
+    ///
+    /// # Errors
+    /// [`RestoreError`]; nothing was printed, and the unit is to be executed.
+    pub fn restore(
+        &self,
+        unit: &Unit,
+        hit: &Hit,
+        sink: &dyn Sink,
+        report: &mut Report,
+    ) -> Result<(), RestoreError> {
+        let restored = restore::restore(unit, &hit.outcome, self.blobs(), sink)?;
+        report.linked_bytes = restored.linked_bytes;
+        report.copied_bytes = restored.copied_bytes;
+        report.served = Served::Hit { saved_us: hit.outcome.cost_us };
+        Ok(())
+    }
+
+    /// Executes a unit, observes it and stores the outcome if it may be.
+    ///
+    /// # Errors
+    /// When the compiler cannot be started.
+    pub fn execute(
+        &self,
+        unit: &Unit,
+        why: Miss,
+        sink: &dyn Sink,
+        report: &mut Report,
+    ) -> std::io::Result<ExitStatus> {
+        miss::execute(unit, why, self, sink, report)
+    }
+
+    /// Serves a unit: looks it up, waits for the same action in another process, restores or
+    /// executes.
+    ///
+    /// # Errors
+    /// When the compiler cannot be started.
+    pub fn serve(
+        &self,
+        unit: &Unit,
+        sink: &dyn Sink,
+        laps: &mut Laps,
+        report: &mut Report,
+    ) -> std::io::Result<ExitStatus> {
+        report.crate_name.clone_from(&unit.args.crate_name);
+        report.unit = unit.name();
+        report.kind = unit::kind(&unit.args);
+        report.key = Some(unit.key);
+        report.spans.key_us = laps.lap();
+        if self.options.mode == Mode::Refresh {
+            return self.execute(unit, Miss::Refresh, sink, report);
+        }
+        let why = match self.try_hit(unit, sink, laps, report) {
+            Ok(()) => return Ok(ExitStatus::default()),
+            Err(why) => why,
+        };
+        let boarding = flight::board(&self.options.flights, &lookup::action(unit, self.blobs()));
+        report.spans.wait_us = laps.lap();
+        let (why, flight) = match boarding {
+            Boarding::Alone => (why, None),
+            Boarding::Lead(flight) | Boarding::After(flight) => {
+                match self.try_hit(unit, sink, laps, report) {
+                    Ok(()) => return Ok(ExitStatus::default()),
+                    Err(_) => (why, Some(flight)),
+                }
+            }
+        };
+        let status = self.execute(unit, why, sink, report)?;
+        if let Some(mut flight) = flight.filter(|_| !status.success()) {
+            flight.failed();
+        }
+        Ok(status)
+    }
+
+    /// Does everything for one invocation. What cannot be cached is run as a child.
+    ///
+    /// # Errors
+    /// When the compiler cannot be started.
+    pub fn run(&self, request: &Request, sink: &dyn Sink) -> std::io::Result<Finished> {
+        let mut laps = Laps::start();
+        let mut report = Report::default();
+        let status = match self.prepare(request) {
+            Prepared::Unit(unit) => self.serve(&unit, sink, &mut laps, &mut report)?,
+            Prepared::Through(through) => self.pass(&through, request, sink, &mut report)?,
+        };
+        report.spans.total_us = laps.total();
+        Ok(Finished { status, report })
+    }
+
+    /// Runs an invocation that is not cached as a child.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn pass(
+        &self,
+        through: &Through,
+        request: &Request,
+        sink: &dyn Sink,
+        report: &mut Report,
+    ) -> std::io::Result<ExitStatus> {
+        through::run(through, request, sink, report)
+    }
+
+    fn try_hit(
+        &self,
+        unit: &Unit,
+        sink: &dyn Sink,
+        laps: &mut Laps,
+        report: &mut Report,
+    ) -> Result<(), Miss> {
+        let found = self.look_up(unit);
+        report.spans.check_us += laps.lap();
+        let hit = match found {
+            Found::Hit(hit) => hit,
+            Found::Miss(why) => return Err(why),
+        };
+        let restored = self.restore(unit, &hit, sink, report);
+        report.spans.restore_us += laps.lap();
+        restored.map_err(|error| {
+            report.faults.push(format!("restore: {error}"));
+            Miss::Damaged(error.to_string())
+        })
+    }
+
+    fn blobs(&self) -> Blobs<'_> {
+        Blobs { store: &*self.store }
+    }
+}

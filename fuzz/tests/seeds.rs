@@ -1,0 +1,55 @@
+//! The seeds are what their names say: a target whose seeds are refused at the first byte tests
+//! nothing.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use cache_core::Record;
+use cache_rustc::args::{Invocation, parse};
+use cache_rustc::dep_info::DepInfo;
+use cache_rustc::trace::Trace;
+use larder_fuzz::TARGETS;
+
+fn folder(target: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target)
+}
+
+fn seed(target: &str, name: &str) -> Vec<u8> {
+    std::fs::read(folder(target).join(name)).expect("a seed")
+}
+
+#[test]
+fn every_target_has_seeds_and_they_are_right() {
+    for target in TARGETS {
+        let entries = std::fs::read_dir(folder(target.name)).expect("a folder of seeds");
+        let inputs: Vec<_> =
+            entries.map(|entry| std::fs::read(entry.expect("an entry").path())).collect();
+        assert!(inputs.len() >= 2, "{}", target.name);
+        for input in inputs {
+            (target.check)(&input.expect("a seed"));
+        }
+    }
+}
+
+#[test]
+fn seeds_are_understood() {
+    assert!(Record::decode(&seed("record_decode", "all-kinds")).is_ok());
+    for name in ["rustc", "checksum", "crlf"] {
+        assert!(DepInfo::parse(&seed("dep_info", name)).is_ok(), "{name}");
+    }
+    assert!(Trace::parse(&seed("trace_log", "session")).is_ok());
+    assert!(Trace::parse(&seed("trace_log", "cut")).is_err());
+    for (name, compiles) in [("cargo-lib", true), ("links", true), ("query", false)] {
+        let args: Vec<OsString> = seed("args_parse", name)
+            .split(|b| *b == b'\n')
+            .map(|arg| OsString::from_vec(arg.to_vec()))
+            .collect();
+        let invocation = parse(&args, Path::new("/nonexistent"));
+        assert_eq!(
+            matches!(invocation, Invocation::Compile(_)),
+            compiles,
+            "{name}: {invocation:?}"
+        );
+    }
+}

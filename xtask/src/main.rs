@@ -1,0 +1,67 @@
+//! Tasks of this project, run as `cargo xtask TASK` (Unix only):
+//!
+//! - `bench`: whole builds through larder next to plain cargo and whatever other caches are found;
+//! - `bench hit`: the cost of one hit, as a whole process;
+//! - `count`: which compilers a fully cached build still starts;
+//! - `ci`: everything that `.ci/run` checks.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod build_env;
+mod ci;
+mod count;
+mod disk;
+mod figures;
+mod files;
+mod larder;
+mod measure;
+mod readme;
+mod repo;
+mod shim;
+mod subject;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage:
+  cargo xtask bench [--subject fd-find|eza|self|NAME@VERSION|PATH]... [--runs 3]
+                    [--peers auto|none] [--larder FILE] [--json FILE] [--keep]
+  cargo xtask bench hit [--runs 50] [--larder FILE] [--keep]
+  cargo xtask count [--subject fd-find] [--larder FILE] [--keep]
+  cargo xtask ci [STEP]...      (all steps, or those named; --list names them)
+
+Other caches (sccache, kache, mbx) are measured too when they are on PATH or in the
+directory that LARDER_BENCH_PEERS names.";
+
+fn main() -> ExitCode {
+    if let Some(code) = shim::run_if_called_as_one() {
+        return code;
+    }
+    match dispatch() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            if error.is::<lexopt::Error>() {
+                eprintln!("{USAGE}");
+                return ExitCode::from(2);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> anyhow::Result<ExitCode> {
+    let mut arguments = lexopt::Parser::from_env();
+    match arguments.next()? {
+        Some(lexopt::Arg::Value(task)) if task == "bench" => bench::main(arguments),
+        Some(lexopt::Arg::Value(task)) if task == "count" => count::main(arguments),
+        Some(lexopt::Arg::Value(task)) if task == "ci" => ci::main(arguments),
+        Some(lexopt::Arg::Long("help") | lexopt::Arg::Short('h')) => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(other) => Err(other.unexpected().into()),
+        None => Err(lexopt::Error::Custom("no task given".into()).into()),
+    }
+}
