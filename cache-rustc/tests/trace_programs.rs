@@ -157,8 +157,7 @@ fn what_cannot_carry_the_tracer_is_reported() {
     let hello = "#include <stdio.h>\nint main() { puts(\"hi\"); }";
     let program = cc(dir.path(), "static", hello, &["-static"]);
     let script = dir.path().join("script");
-    fs::write(&script, format!("#!{}\n", program.display())).unwrap();
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&script, format!("#!{}\n", program.display()));
     for start in [&program, &script] {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(format!("'{}'; echo $?", start.display()));

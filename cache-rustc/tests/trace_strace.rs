@@ -146,8 +146,7 @@ fn nothing_that_strace_sees_is_missing() {
     let script = WRAPPER
         .replace("LOGS", own.to_str().unwrap())
         .replace("OBJECT", tracer.object().to_str().unwrap());
-    fs::write(&wrapper, script).unwrap();
-    fs::set_permissions(&wrapper, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&wrapper, script);
 
     let mut cargo = Command::new("cargo");
     cargo

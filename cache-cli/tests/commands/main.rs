@@ -3,6 +3,8 @@
 mod config;
 mod doctor;
 mod maintenance;
+#[path = "../e2e/harness/program.rs"]
+mod program;
 mod setup;
 mod stats;
 mod support;

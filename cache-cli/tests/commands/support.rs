@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::program::write_program;
+
 /// A temporary home directory with a store in it.
 pub(crate) struct Home {
     dir: TempDir,
@@ -46,6 +48,13 @@ impl Home {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("parent")).expect("mkdir");
         fs::write(&path, text).expect("write");
+        path
+    }
+
+    /// Writes a file below the home that is going to be run.
+    pub(crate) fn write_program(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        write_program(&path, text);
         path
     }
 

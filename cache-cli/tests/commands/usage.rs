@@ -35,9 +35,7 @@ fn a_compiler_that_is_not_there_exits_like_env() {
 #[test]
 fn the_compilers_streams_and_exit_code_are_passed_on_and_its_signal_too() {
     let home = Home::new();
-    let script = home.write("rustc", "#!/bin/sh\necho out; echo err >&2; eval \"$DO\"\n");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&script, mode).expect("chmod");
+    let script = home.write_program("rustc", "#!/bin/sh\necho out; echo err >&2; eval \"$DO\"\n");
     let run = |args: &[&str], act: &str| {
         let mut command = home.larder();
         command.arg(&script).args(args).env("DO", act);

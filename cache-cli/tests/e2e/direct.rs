@@ -1,11 +1,10 @@
 //! The wrapper called by hand, outside cargo, and compilers that end oddly.
 
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::{LARDER, Lab, Run, app, sysroot};
+use crate::harness::{LARDER, Lab, Run, app, sysroot, write_program};
 
 /// Runs `rustc ARGS` in `dir`, through the wrapper or not, with `stdin`.
 fn rustc(lab: &Lab, wrapped: bool, dir: &Path, args: &[&str], stdin: &str) -> Output {
@@ -199,8 +198,7 @@ fn odd_compiler(lab: &Lab, oddity: &str) {
         "#!/bin/sh\ncase \" $* \" in *' --crate-name leaf '*) {oddity};; esac\nexec '{}' \"$@\"\n",
         rustc.display()
     );
-    std::fs::write(&script, text).unwrap();
-    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&script, text);
     lab.set_env("RUSTC", script);
 }
 

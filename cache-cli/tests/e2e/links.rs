@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use crate::harness::{Files, Lab, app, one_lib};
+use crate::harness::{Files, Lab, app, one_lib, write_program};
 
 /// `one` with a C part: `value()` in `native/c.c`, compiled by its build script.
 fn native(kind: &str, value: u8) -> Files {
@@ -76,8 +76,7 @@ fn a_linker_of_ones_own_is_an_input() {
     let linker = lab.root.join("my-cc");
     let install = |value: u32| {
         let text = format!("#!/bin/sh\nexec cc \"$@\" -no-pie -Wl,--defsym=e2e_value={value}\n");
-        std::fs::write(&linker, text).unwrap();
-        std::fs::set_permissions(&linker, PermissionsExt::from_mode(0o755)).unwrap();
+        write_program(&linker, text);
     };
     let main = "extern \"C\" { static e2e_value: u8; }\nfn main() { println!(\"{}\", unsafe { &raw const e2e_value } as usize % 1000); }\n";
     let files = Files::default().package("", "app", "[workspace]\n").with("src/main.rs", main);

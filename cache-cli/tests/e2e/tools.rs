@@ -1,8 +1,6 @@
 //! `cargo check`, `cargo clippy`, `cargo doc`, rustup's proxies and other compilers in front.
 
-use std::os::unix::fs::PermissionsExt;
-
-use crate::harness::{LARDER, Lab, app, one_lib};
+use crate::harness::{LARDER, Lab, app, one_lib, write_program};
 
 #[test]
 fn check_then_build() {
@@ -143,8 +141,7 @@ fn through_rustups_proxies() {
 fn another_wrapper_behind_this_one() {
     let lab = Lab::new();
     let script = lab.root.join("behind");
-    std::fs::write(&script, "#!/bin/sh\nexec \"$@\"\n").unwrap();
-    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&script, "#!/bin/sh\nexec \"$@\"\n");
     lab.set_env("RUSTC_WORKSPACE_WRAPPER", &script);
     lab.oracle(&app(), |checkout| {
         checkout.build_and_run();
@@ -186,8 +183,7 @@ fn two_toolchains_share_a_store() {
     let script = lab.root.join("other-rustc");
     let rustc = crate::harness::sysroot().join("bin/rustc");
     let text = format!("#!/bin/sh\nexec '{}' \"$@\" --cfg other\n", rustc.display());
-    std::fs::write(&script, text).unwrap();
-    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&script, text);
     let files = one_lib("#![allow(unexpected_cfgs)]\npub fn text() -> bool { cfg!(other) }\n");
     for (name, other) in [("a", false), ("b", true), ("c", false), ("d", true)] {
         let checkout = lab.checkout(name, &files);

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::harness::{Files, Lab, app};
+use crate::harness::{Files, Lab, app, write_program};
 use crate::kinds::{macro_source, with_macro};
 use crate::support::{all_hits, expect, oracle, served, tool};
 
@@ -129,11 +129,11 @@ fn a_restored_program_may_be_changed() {
         let path = checkout.path("target/debug/app");
         let meta = std::fs::metadata(&path).expect("a program");
         assert_eq!(meta.permissions().mode() & 0o311, 0o311 & meta.permissions().mode() | 0o300);
-        // In place, keeping the inode.
+        // In place: the inode is kept.
         let mut bytes = std::fs::read(&path).expect("bytes");
         let at = bytes.windows(6).position(|part| part == b"leaf 1").expect("the text");
         bytes[at..at + 6].copy_from_slice(b"LEAF 9");
-        std::fs::write(&path, bytes).expect("may be written");
+        write_program(&path, bytes);
         assert_eq!(checkout.program("target/debug/app"), "app 1, mid 1, LEAF 9\n");
     }
     let third = lab.checkout("third/ws", &app());

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::harness::{Checkout, Files, Lab, Run};
+use crate::harness::{Checkout, Files, Lab, Run, write_program};
 
 /// How the unit of this crate name and kind was served: `hit`, `miss`, `through`, or empty when it
 /// was not built.
@@ -120,8 +120,7 @@ pub(crate) fn shared(lab: &Lab, checkout: &Checkout<'_>, dir: &str, name: &str, 
 
 /// Writes a program of a shell script.
 pub(crate) fn script(checkout: &Checkout<'_>, path: &str, text: &str) {
-    checkout.write(path, format!("#!/bin/sh\n{text}\n"));
-    std::fs::set_permissions(checkout.path(path), PermissionsExt::from_mode(0o755)).expect("mode");
+    write_program(&checkout.path(path), format!("#!/bin/sh\n{text}\n"));
 }
 
 /// Builds `app` from nothing and gives what it prints.

@@ -3,8 +3,9 @@
 
 use cache_rustc::trace::{Event, Trace, Tracer};
 use std::ffi::OsStr;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// The tracer; these tests run where it must be available.
 pub(crate) fn tracer(dir: &Path) -> Tracer {
@@ -22,6 +23,28 @@ pub(crate) fn traced(dir: &Path, command: &mut Command) -> (Output, Trace) {
 /// A path in `dir` that nothing has yet.
 pub(crate) fn unused(dir: &Path, stem: &str) -> PathBuf {
     (0..).map(|n| dir.join(format!("{stem}{n}"))).find(|p| !p.exists()).unwrap()
+}
+
+/// Writes a file that is going to be run, keeping the inode of one that is there, and makes it
+/// executable.
+///
+/// A shell does the writing. Were it this process, a process that another test's thread forks
+/// meanwhile would hold the file open for writing, and running it would fail with `ETXTBSY`.
+#[track_caller]
+pub(crate) fn write_program(path: &Path, content: impl AsRef<[u8]>) {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).expect("directories");
+    }
+    let mut shell = Command::new("sh")
+        .args(["-c", "cat >\"$0\" && chmod u+rwx,go+rx \"$0\""])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut stdin = shell.stdin.take().expect("its input");
+    stdin.write_all(content.as_ref()).expect("a shell that reads");
+    drop(stdin);
+    assert!(shell.wait().expect("its end").success(), "writing {}", path.display());
 }
 
 /// Compiles a C program.

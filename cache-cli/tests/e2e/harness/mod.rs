@@ -7,6 +7,7 @@
 mod checkout;
 mod files;
 mod mounts;
+mod program;
 mod run;
 mod shim;
 
@@ -19,6 +20,7 @@ use std::sync::OnceLock;
 pub(crate) use checkout::{Checkout, walk};
 pub(crate) use files::{Files, app, macros, one_lib};
 pub(crate) use mounts::tmpfs;
+pub(crate) use program::write_program;
 pub(crate) use run::Run;
 
 /// The wrapper under test.

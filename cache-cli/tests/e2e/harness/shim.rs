@@ -1,10 +1,9 @@
 //! A compiler that writes down every start of the real one.
 
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Lab, sysroot};
+use super::{Lab, sysroot, write_program};
 
 /// What the counting script writes to: an open file that is inherited, so that the script opens
 /// and writes nothing that would be an input or output of the compile.
@@ -30,8 +29,7 @@ impl Lab {
             "#!/bin/sh\nprintf '%s\\n' \"$*\" >&{STARTS}\nexec '{}' \"$@\"\n",
             rustc.display()
         );
-        std::fs::write(&script, text).expect("script");
-        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("mode");
+        write_program(&script, text);
         self.set_env("RUSTC", &script);
         *self.starts.borrow_mut() = Some(log.clone());
         Counter { log }
