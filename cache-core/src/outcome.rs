@@ -15,6 +15,10 @@ pub enum Role {
     Executable,
     /// Any other file the compiler was asked for (assembly, LLVM IR, objects).
     Other,
+    /// A directory that a build script left; its content is an empty text.
+    Directory,
+    /// A symbolic link that a build script left; its content is the target.
+    Symlink,
 }
 
 /// Where an output's bytes are.

@@ -6,7 +6,7 @@
 
 use crate::environ::{self, Env};
 use crate::log::{self, Record};
-use crate::{path, real, state, sys, target};
+use crate::{options, path, real, state, sys, target};
 use core::ffi::{c_char, c_int, c_long};
 
 type Str = *const c_char;
@@ -61,7 +61,7 @@ unsafe fn unreadable(file: Str) -> bool {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn execve(file: Str, args: Strs, env: Strs) -> c_int {
     unsafe {
-        let call = |env| match real::EXECVE.get() {
+        let call = |args: Strs, env| match real::EXECVE.get() {
             Some(f) => c_long::from(f(file, args, env)),
             None => sys::c_result(sys::syscall6(
                 sys::nr::EXECVE,
@@ -74,9 +74,11 @@ pub unsafe extern "C" fn execve(file: Str, args: Strs, env: Strs) -> c_int {
             )),
         };
         if !state::active() || unreadable(file) {
-            return call(env) as c_int;
+            return call(args, env) as c_int;
         }
-        run(sys::AT_FDCWD, file, judge(file, env), env, call) as c_int
+        run(sys::AT_FDCWD, file, judge(file, env), env, |env| {
+            options::with(file, args, |args| call(args, env))
+        }) as c_int
     }
 }
 
@@ -102,7 +104,7 @@ pub unsafe extern "C" fn execvpe(file: Str, args: Strs, env: Strs) -> c_int {
         }
         search(file, |found| {
             run(sys::AT_FDCWD, found, judge(found, env), env, |env| {
-                c_long::from(f(file, args, env))
+                options::with(found, args, |args| c_long::from(f(file, args, env)))
             })
         }) as c_int
     }

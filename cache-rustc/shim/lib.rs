@@ -30,6 +30,7 @@ mod log;
 mod meta;
 mod net;
 mod objects;
+mod options;
 mod path;
 mod raw;
 mod real;

@@ -4,7 +4,7 @@
 //! the EXEC once it knows the child's number. The child may announce itself before that.
 
 use crate::environ::Env;
-use crate::{exec, real, state, sys, target};
+use crate::{exec, options, real, state, sys, target};
 use core::ffi::{c_char, c_int, c_void};
 
 type Str = *const c_char;
@@ -26,8 +26,9 @@ unsafe fn spawn(
     unsafe {
         let verdict = if exec::nested(env) { target::NESTED } else { target::judge(found) };
         let mut child: c_int = 0;
-        let r =
-            exec::with_env(env, verdict, |env| f(&raw mut child, file, actions, attr, args, env));
+        let r = exec::with_env(env, verdict, |env| {
+            options::with(found, args, |args| f(&raw mut child, file, actions, attr, args, env))
+        });
         if r == 0 {
             if !pid.is_null() {
                 *pid = child;

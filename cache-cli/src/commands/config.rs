@@ -1,6 +1,7 @@
 //! `larder config`: each value and where it came from.
 
 use cache_rustc::engine::PathMode;
+use cache_rustc::linker::Linker;
 
 use crate::config::{Config, Origin};
 use crate::places;
@@ -23,20 +24,30 @@ fn describe(config: &Config) -> String {
         PathMode::Portable => "portable",
         PathMode::Exact => "exact",
     };
-    let rows: [(&str, String, &Origin); 6] = [
+    let on_off = |on| if on { "on" } else { "off" }.to_owned();
+    let except = match config.scripts_except.value.as_slice() {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    let linker = config.linker.value.map_or("default", Linker::name);
+    let rows: [(&str, String, &Origin); 9] = [
         ("dir", path(config.dir.value.as_deref()), &config.dir.origin),
         ("mode", config.mode.value.name().into(), &config.mode.origin),
         ("paths", paths.into(), &config.paths.origin),
         ("size", places::budget(config.size.value), &config.size.origin),
         ("log", path(config.log.value.as_deref()), &config.log.origin),
-        ("trace", if config.trace.value { "on" } else { "off" }.into(), &config.trace.origin),
+        ("trace", on_off(config.trace.value), &config.trace.origin),
+        ("build-scripts", on_off(config.scripts.value), &config.scripts.origin),
+        ("build-scripts-except", except, &config.scripts_except.origin),
+        ("link.linker", linker.into(), &config.linker.origin),
     ];
+    let keys = rows.iter().map(|(key, ..)| key.len()).max().unwrap_or(0);
     let width = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for (key, value, origin) in rows {
         let pad = " ".repeat(width - value.chars().count());
-        out += &format!("{key:<6} {value}{pad}  ({origin})\n");
+        out += &format!("{key:<keys$} {value}{pad}  ({origin})\n");
     }
     let state = if config.file_found { "" } else { ", not there" };
-    out + &format!("file   {}{state}\n", path(config.file.as_deref()))
+    out + &format!("{:<keys$} {}{state}\n", "file", path(config.file.as_deref()))
 }

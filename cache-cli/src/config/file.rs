@@ -7,18 +7,33 @@
 //! size = "20GiB"              # a size, "auto" or "unlimited"
 //! log = "/tmp/larder.log"     # one line per compiler invocation
 //! trace = true                # whether compilers are traced
+//! build-scripts = true        # whether runs of build scripts are cached
+//! build-scripts-except = ["openssl-sys"]  # packages whose build scripts always run
+//!
+//! [link]
+//! linker = "default"          # wild, mold, lld, default
 //! ```
 //!
 //! Relative paths are relative to the file's own directory.
 
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Document, Item, Value};
+use toml_edit::{Document, Item, TableLike, Value};
 
 use super::values::{self, Unusable, suggest};
 use super::{Config, Origin, Problem, Setting};
 
-const KEYS: [&str; 6] = ["dir", "mode", "paths", "size", "log", "trace"];
+const KEYS: [&str; 9] = [
+    "dir",
+    "mode",
+    "paths",
+    "size",
+    "log",
+    "trace",
+    "build-scripts",
+    "build-scripts-except",
+    "link.linker",
+];
 
 /// Puts the file's values into `config`.
 pub(super) fn apply(config: &mut Config, path: &Path, text: &str, home: Option<&Path>) {
@@ -38,23 +53,7 @@ pub(super) fn apply(config: &mut Config, path: &Path, text: &str, home: Option<&
             return;
         }
     };
-    for (key, item) in document.iter() {
-        let at = document
-            .key(key)
-            .and_then(toml_edit::Key::span)
-            .or_else(|| item.span())
-            .map_or(0, |span| span.start);
-        if let Err(unusable) = file.set(config, key, item, at) {
-            let value = item.span().and_then(|span| text.get(span)).unwrap_or_default();
-            config.problems.push(Problem {
-                place: file.place(at),
-                key: key.into(),
-                value: value.lines().next().unwrap_or_default().trim().into(),
-                message: unusable.message,
-                fix: unusable.fix,
-            });
-        }
-    }
+    file.take(config, "", document.as_table());
 }
 
 struct File<'a> {
@@ -64,11 +63,37 @@ struct File<'a> {
 }
 
 impl File<'_> {
+    /// Takes each value of a table; `path` comes before its keys.
+    fn take(&self, config: &mut Config, path: &str, table: &dyn TableLike) {
+        for (name, item) in table.iter() {
+            let key = format!("{path}{name}");
+            if let ("link", Some(table)) = (key.as_str(), item.as_table_like()) {
+                self.take(config, "link.", table);
+                continue;
+            }
+            let span = table.key(name).and_then(toml_edit::Key::span).or_else(|| item.span());
+            let at = span.map_or(0, |span| span.start);
+            if let Err(unusable) = self.set(config, &key, item, at) {
+                let value = item.span().and_then(|span| self.text.get(span)).unwrap_or_default();
+                config.problems.push(Problem {
+                    place: self.place(at),
+                    key,
+                    value: value.lines().next().unwrap_or_default().trim().into(),
+                    message: unusable.message,
+                    fix: unusable.fix,
+                });
+            }
+        }
+    }
+
     fn set(&self, config: &mut Config, key: &str, item: &Item, at: usize) -> Result<(), Unusable> {
         let origin = Origin::File { path: self.path.into(), line: self.line(at) };
         match key {
             "dir" => config.dir = Setting { value: Some(self.path_value(item)?), origin },
             "log" => config.log = Setting { value: Some(self.path_value(item)?), origin },
+            "link.linker" => {
+                config.linker = Setting { value: values::linker(string(item)?)?, origin };
+            }
             "mode" => config.mode = Setting { value: values::mode(string(item)?)?, origin },
             "paths" => config.paths = Setting { value: values::paths(string(item)?)?, origin },
             "size" => {
@@ -79,11 +104,11 @@ impl File<'_> {
                 config.size = Setting { value, origin };
             }
             "trace" => {
-                let value = item.as_bool().ok_or_else(|| Unusable {
-                    message: "not a truth value".into(),
-                    fix: "write true or false, without quotes".into(),
-                })?;
-                config.trace = Setting { value, origin };
+                config.trace = Setting { value: truth(item)?, origin };
+            }
+            "build-scripts" => config.scripts = Setting { value: truth(item)?, origin },
+            "build-scripts-except" => {
+                config.scripts_except = Setting { value: packages(item)?, origin };
             }
             _ => {
                 return Err(Unusable {
@@ -120,6 +145,23 @@ impl File<'_> {
     fn place(&self, at: usize) -> String {
         format!("{}:{}", self.path.display(), self.line(at))
     }
+}
+
+fn truth(item: &Item) -> Result<bool, Unusable> {
+    item.as_bool().ok_or_else(|| Unusable {
+        message: "not a truth value".into(),
+        fix: "write true or false, without quotes".into(),
+    })
+}
+
+fn packages(item: &Item) -> Result<Vec<String>, Unusable> {
+    let names = item.as_array().map(|names| names.iter().map(Value::as_str).collect());
+    let names: Option<Vec<&str>> = names.unwrap_or_default();
+    let names = names.ok_or_else(|| Unusable {
+        message: "not a list of names".into(),
+        fix: "write names in double quotes between [ and ]".into(),
+    })?;
+    values::packages(names.into_iter())
 }
 
 fn string(item: &Item) -> Result<&str, Unusable> {

@@ -12,10 +12,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use cache_rustc::engine::PathMode;
+use cache_rustc::linker::Linker;
 use cache_storage::Budget;
 
 pub(crate) use problem::Problem;
-pub(crate) use values::{Use, size};
+pub(crate) use values::{Use, other_linker, size};
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,12 @@ pub(crate) struct Config {
     pub(crate) log: Setting<Option<PathBuf>>,
     /// Whether compilers are traced.
     pub(crate) trace: Setting<bool>,
+    /// Whether runs of build scripts are cached.
+    pub(crate) scripts: Setting<bool>,
+    /// Packages whose build scripts always run.
+    pub(crate) scripts_except: Setting<Vec<String>>,
+    /// The linker that links go to; `None`: rustc's choice.
+    pub(crate) linker: Setting<Option<Linker>>,
     /// The store's place when none is configured.
     pub(crate) default_dir: Option<PathBuf>,
     /// What could not be used.
@@ -95,6 +102,9 @@ impl Config {
             size: Setting::default(Budget::Auto),
             log: Setting::default(None),
             trace: Setting::default(true),
+            scripts: Setting::default(true),
+            scripts_except: Setting::default(Vec::new()),
+            linker: Setting::default(None),
             default_dir,
             problems: Vec::new(),
         };
@@ -127,6 +137,11 @@ impl Config {
         }
     }
 
+    /// Whether the build script of a package is to be served.
+    pub(crate) fn serves_script_of(&self, package: &std::ffi::OsStr) -> bool {
+        self.scripts.value && !self.scripts_except.value.iter().any(|name| package == name.as_str())
+    }
+
     fn read_env(&mut self, env: Env<'_>) {
         use values::{absolute, mode, on_off, paths, size};
         let Self { dir, mode: use_, paths: path_mode, size: budget, log, trace, problems, .. } =
@@ -137,6 +152,12 @@ impl Config {
         take(env, "LARDER_SIZE", &|v| size(&text(v)), budget, problems);
         take(env, "LARDER_LOG", &|v| absolute(v).map(Some), log, problems);
         take(env, "LARDER_TRACER", &|v| on_off(&text(v)), trace, problems);
+        let (scripts, except) = (&mut self.scripts, &mut self.scripts_except);
+        take(env, "LARDER_BUILD_SCRIPTS", &|v| on_off(&text(v)), scripts, problems);
+        let list = |v: &OsString| values::packages(text(v).split(','));
+        take(env, "LARDER_BUILD_SCRIPTS_EXCEPT", &list, except, problems);
+        let linker = |v: &OsString| values::linker(&text(v));
+        take(env, "LARDER_LINKER", &linker, &mut self.linker, problems);
     }
 }
 

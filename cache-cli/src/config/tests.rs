@@ -59,7 +59,8 @@ fn each_problem_names_line_key_value_and_fix_and_the_rest_is_used() {
         config.problems.iter().map(|problem| problem.to_string().replace(&path, "F")).collect();
     assert_eq!(
         said[0],
-        "F:1: sise = \"1G\": not a known key\n  fix: write size (known: dir, mode, paths, size, log, trace)"
+        "F:1: sise = \"1G\": not a known key\n  fix: write size (known: dir, mode, paths, size, log, trace, \
+         build-scripts, build-scripts-except, link.linker)"
     );
     assert_eq!(
         said[1],
@@ -70,6 +71,34 @@ fn each_problem_names_line_key_value_and_fix_and_the_rest_is_used() {
     assert!(said[4].starts_with("environment: LARDER_DIR = \"rel\": not an absolute path"));
     assert!(said[5].starts_with("environment: LARDER = \"no\": not a known value"));
     assert_eq!(said.len(), 6);
+}
+
+#[test]
+fn the_linker_has_a_table_of_its_own() {
+    let config = load(Some("size = \"1G\"\n\n[link]\nlinker = \"mold\"\n"), &[]);
+    assert_eq!(config.problems, []);
+    assert_eq!(config.linker.value, Some(Linker::Mold));
+    assert!(matches!(config.linker.origin, Origin::File { line: 4, .. }));
+    let config = load(Some("link.linker = \"lld\"\n"), &[("LARDER_LINKER", "default")]);
+    assert_eq!(config.problems, []);
+    assert_eq!((config.linker.value, config.linker.origin), (None, Origin::Env("LARDER_LINKER")));
+}
+
+#[test]
+fn problems_of_the_linker_have_their_table_in_the_key() {
+    let file = "link.linker = \"bfd\"\nlink.linkr = 3\n";
+    let config = load(Some(file), &[("LARDER_LINKER", "mould")]);
+    assert_eq!(config.linker.value, None);
+    let said: Vec<String> = config.problems.iter().map(ToString::to_string).collect();
+    let has = |at: usize, text: &str| assert!(said[at].contains(text), "{text} in {}", said[at]);
+    has(
+        0,
+        ":1: link.linker = \"bfd\": not a known value\n  fix: write one of: wild, mold, lld, default",
+    );
+    has(1, ":2: link.linkr = 3: not a known key\n  fix: write link.linker (known: ");
+    has(2, "environment: LARDER_LINKER = \"mould\": not a known value\n  fix: write mold (known: ");
+    let config = load(Some("link = \"wild\"\n"), &[]);
+    assert!(config.problems[0].fix.starts_with("write link.linker"), "{}", config.problems[0]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use cache_rustc::engine::{Mode, PathMode};
+use cache_rustc::linker::Linker;
 use cache_storage::Budget;
 
 /// Whether and how the cache is used.
@@ -82,8 +83,34 @@ pub(super) fn paths(value: &str) -> Result<PathMode, Unusable> {
     one_of(value, &[("portable", PathMode::Portable), ("exact", PathMode::Exact)])
 }
 
+/// `default` is rustc's own choice.
+pub(super) fn linker(value: &str) -> Result<Option<Linker>, Unusable> {
+    let known = Linker::ALL.map(|linker| (linker.name(), Some(linker)));
+    one_of(value, &[&known[..], &[("default", None)]].concat())
+}
+
+/// A linker other than rustc's choice.
+pub(crate) fn other_linker(value: &str) -> Result<Linker, Unusable> {
+    one_of(value, &Linker::ALL.map(|linker| (linker.name(), linker)))
+}
+
 pub(super) fn on_off(value: &str) -> Result<bool, Unusable> {
     one_of(value, &[("on", true), ("off", false)])
+}
+
+/// Names of packages, as in `Cargo.toml`.
+pub(super) fn packages<'v>(names: impl Iterator<Item = &'v str>) -> Result<Vec<String>, Unusable> {
+    let good = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
+    };
+    let names: Vec<String> = names.map(|name| name.trim().to_owned()).collect();
+    match names.iter().find(|name| !good(name)) {
+        None => Ok(names),
+        Some(name) => Err(Unusable {
+            message: format!("{name:?} is not the name of a package"),
+            fix: "write names as they stand in Cargo.toml, without versions".into(),
+        }),
+    }
 }
 
 /// Compilers run in many directories, so a relative path would name many places.

@@ -7,6 +7,7 @@ mod collect;
 mod end;
 mod line;
 mod plain;
+mod script;
 mod sink;
 
 use std::ffi::OsString;
@@ -16,12 +17,14 @@ use std::process::{ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::time::Instant;
 
-use cache_rustc::engine::{Engine, Laps, Miss, Options, Prepared, Report, Request, Served, Unit};
+use cache_core::Recipe;
+use cache_rustc::engine::{Engine, Laps, Miss, Options, Prepared, Report, Request, Served};
 
 use crate::config::Config;
 use crate::events::{self, Event};
 use crate::fields;
 use crate::places::{self, Places};
+pub(crate) use script::{ScriptStart, run as run_script};
 use sink::Passed;
 
 /// Serves the invocation `argv` (compiler and arguments). Returns only the exit code of a compiler
@@ -76,7 +79,10 @@ fn serve(argv: &[OsString], started: Instant, passed: &Passed) -> Option<ExitSta
         paths: config.paths.value,
         mode,
         trace: config.trace.value,
+        linker: config.linker.value,
         flights: store.flights(),
+        launcher: script::launcher(&config),
+        job_token: true,
         ..Options::new(state_dir)
     };
     let request = match Request::from_process(argv.to_vec()) {
@@ -114,7 +120,7 @@ fn serve(argv: &[OsString], started: Instant, passed: &Passed) -> Option<ExitSta
     if let Err(error) = &status {
         report.faults.push(format!("not-started: {error}"));
     }
-    notes.write(&mut report, unit.as_deref());
+    notes.write(&mut report, unit.as_deref().map(|unit| &unit.recipe));
     if matches!(report.served, Served::Miss { not_stored: None, .. }) {
         collect::if_due(&store);
     }
@@ -141,13 +147,13 @@ impl Notes<'_> {
         self.write(&mut report, None);
     }
 
-    fn write(&self, report: &mut Report, unit: Option<&Unit>) {
+    fn write(&self, report: &mut Report, recipe: Option<&Recipe>) {
         report.spans.total_us = self.elapsed();
         let mut event = Event::of(report);
-        if let (Some(unit), Served::Miss { why: Miss::New, not_stored: Some(_) }) =
-            (unit, &report.served)
+        if let (Some(recipe), Served::Miss { why: Miss::New, not_stored: Some(_) }) =
+            (recipe, &report.served)
         {
-            event.recipe = fields::named(&unit.recipe);
+            event.recipe = fields::named(recipe);
         }
         if let Some(places) = self.places {
             let _ = events::append(&places.events, &event);

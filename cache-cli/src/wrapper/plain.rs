@@ -68,7 +68,7 @@ fn after(stream: impl Read, skip: u64, to: &dyn Fn(&[u8])) {
 
 /// The one message of this program in wrapper mode: there is no compiler whose message it could
 /// spoil, and cargo's own would name the wrapper, which was found.
-fn not_started(argv: &[OsString], error: &std::io::Error) -> ExitCode {
+pub(super) fn not_started(argv: &[OsString], error: &std::io::Error) -> ExitCode {
     let program = argv.first().map(|program| program.to_string_lossy()).unwrap_or_default();
     StdStreams.stderr(format!("larder: cannot run {program}: {error}\n").as_bytes());
     ExitCode::from(NOT_STARTED)

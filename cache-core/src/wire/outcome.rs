@@ -53,6 +53,8 @@ fn read_output(reader: &mut Reader<'_>, names: &mut Names) -> Result<Output> {
         2 => Role::DepInfo,
         3 => Role::Executable,
         4 => Role::Other,
+        5 => Role::Directory,
+        6 => Role::Symlink,
         _ => return Err(DecodeError::Malformed("unknown role")),
     };
     let mode = reader.u32()?;
@@ -104,6 +106,8 @@ fn write_output(writer: &mut Writer, output: &Output) {
         Role::DepInfo => 2,
         Role::Executable => 3,
         Role::Other => 4,
+        Role::Directory => 5,
+        Role::Symlink => 6,
     });
     writer.u32(output.mode & MODE_BITS);
     write_template(writer, &output.path);

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use cache_core::{Content, Digest, Fact, Outcome, Output, Role, RootName, TextTemplate};
 use cache_storage::Placement;
 
+use super::action::{env_fact_of, variant_fact};
 use super::depfile;
 use super::execute::Run;
 use super::observe::reads_home;
-use super::place::HOME;
+use super::place::{HOME, Place};
 use super::recipe::{DIAGNOSTICS, is_json};
 use super::scan::scan;
 use super::streams::{is_artifact, json_escape_bytes};
@@ -51,7 +52,7 @@ pub(super) fn collect(
     info: Option<&DepInfo>,
     facts: &[Fact],
 ) -> Result<Collected, String> {
-    let needles = needles(unit, facts);
+    let needles = needles(&unit.place, facts);
     let bytes: Vec<Vec<u8>> = needles.iter().map(|(_, path)| path.clone()).collect();
     let mut bound = vec![false; needles.len()];
     let (mut outputs, mut adoptions) = (Vec::new(), Vec::new());
@@ -102,10 +103,10 @@ pub(super) fn collect(
 
 /// The roots whose bytes in an output bind it. `HOME` counts only when it was read: short paths
 /// such as `/root` occur by chance.
-fn needles(unit: &Unit, facts: &[Fact]) -> Vec<(RootName, Vec<u8>)> {
+pub(super) fn needles(place: &Place, facts: &[Fact]) -> Vec<(RootName, Vec<u8>)> {
     let home = reads_home(facts);
     let counts = |name: &RootName| home || name.as_str() != HOME;
-    unit.place
+    place
         .roots
         .iter()
         .filter(|(name, _)| counts(name))
@@ -121,13 +122,12 @@ fn shown(unit: &Unit, run: &Run) -> Vec<Fact> {
     if silent {
         return Vec::new();
     }
-    let value = unit.variant(DIAGNOSTICS);
-    let variant = value.map(|value| Fact::Variant { name: DIAGNOSTICS.into(), value });
+    let variant = variant_fact(unit, DIAGNOSTICS);
     let locale = READ_BY_C_LIBRARY
         .iter()
         .chain(DISPLAY)
         .filter(|_| unit.args.links())
-        .map(|name| unit.env_fact(name.as_bytes()));
+        .map(|name| env_fact_of(unit, name.as_bytes()));
     variant.into_iter().chain(locale).collect()
 }
 

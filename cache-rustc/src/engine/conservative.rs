@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use cache_core::Fact;
 
+use super::action::{env_fact_of, variant_fact};
 use super::facts::{World, is_absent, listing_of};
 use super::guard::Guard;
-use super::observe::environ_fact;
+use super::recipe::ENVIRON;
 use super::unit::{Unit, os};
 use crate::args::SearchKind;
 use crate::dep_info::DepInfo;
@@ -41,7 +42,7 @@ pub(super) fn observe(
     }
     let mut facts = Vec::new();
     for dep in &info.env {
-        facts.push(unit.env_fact(&dep.name));
+        facts.push(env_fact_of(unit, &dep.name));
     }
     let mut files: BTreeSet<PathBuf> =
         info.files.iter().map(|path| unit.place.absolute(Path::new(&os(path)))).collect();
@@ -53,7 +54,7 @@ pub(super) fn observe(
             .map(|path| Fact::Absent { path: unit.place.template(&path) }),
     );
     if may_load_macros(unit) {
-        facts.extend(environ_fact(unit));
+        facts.extend(variant_fact(unit, ENVIRON));
         let package = unit
             .env
             .get(&os(b"CARGO_MANIFEST_DIR"))

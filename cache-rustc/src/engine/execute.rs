@@ -53,7 +53,7 @@ pub(super) fn make_way<'a>(outputs: impl Iterator<Item = &'a Path>) {
 }
 
 fn command(unit: &Unit, extra: &[(OsString, OsString)]) -> Command {
-    let argv = super::unit::argv(&unit.program, &unit.remap, &unit.raw_args);
+    let argv = super::unit::argv(&unit.program, &unit.remap, &unit.linker, &unit.raw_args);
     let mut command = Command::new(&argv[0]);
     command.args(&argv[1..]).current_dir(&unit.place.cwd).env_clear().envs(&unit.env);
     command.envs(extra.iter().map(|(name, value)| (name, value)));

@@ -6,10 +6,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use cache_core::{Digest, EnvValue, Fact, Hasher, NodeKind, Template, TextTemplate};
+use cache_core::{Digest, EnvValue, Fact, Hasher, NodeKind, Segment, Template, TextTemplate};
 
+use super::action::Action;
 use super::place::Place;
-use super::unit::Unit;
 
 /// Reads digests of files; the memo behind it makes repeated ones cheap.
 pub trait Digests {
@@ -20,10 +20,10 @@ pub trait Digests {
     fn digest_file(&self, path: &Path) -> std::io::Result<Digest>;
 }
 
-/// A unit's view of the world, with what was asked already remembered.
+/// An action's view of the world, with what was asked already remembered.
 pub struct World<'a> {
-    /// The unit.
-    pub unit: &'a Unit,
+    /// The action.
+    pub action: &'a dyn Action,
     /// Reads digests.
     pub digests: &'a dyn Digests,
     seen: std::cell::RefCell<HashMap<PathBuf, Option<Digest>>>,
@@ -31,8 +31,8 @@ pub struct World<'a> {
 
 impl<'a> World<'a> {
     /// A view.
-    pub fn new(unit: &'a Unit, digests: &'a dyn Digests) -> Self {
-        Self { unit, digests, seen: std::cell::RefCell::default() }
+    pub fn new(action: &'a dyn Action, digests: &'a dyn Digests) -> Self {
+        Self { action, digests, seen: std::cell::RefCell::default() }
     }
 
     /// The digest of a file, or `None` when it cannot be read.
@@ -48,15 +48,15 @@ impl<'a> World<'a> {
     /// Whether a fact holds here.
     pub fn holds(&self, fact: &Fact) -> bool {
         match fact {
-            Fact::Variant { name, value } => self.unit.variant(name) == Some(*value),
-            Fact::Bound { root, path } => self.unit.place.roots.get(root) == Some(path),
+            Fact::Variant { name, value } => self.action.variant(name) == Some(*value),
+            Fact::Bound { root, path } => self.action.place().roots.get(root) == Some(path),
             Fact::Env { name, value } => self.env_value(name, value) == *value,
             Fact::Absent { path } => self.at(path, is_absent),
             Fact::Present { path, kind: NodeKind::Program } => self.at(path, is_program),
             Fact::Present { path, kind } => self.at(path, |path| kind_of(path) == Some(*kind)),
             Fact::Link { path, target } => self.at(path, |path| {
                 std::fs::read_link(path).is_ok_and(|now| {
-                    self.unit.place.roots.template(now.as_os_str().as_bytes()) == *target
+                    self.action.place().roots.template(now.as_os_str().as_bytes()) == *target
                 })
             }),
             Fact::Dir { path, listing } => {
@@ -67,30 +67,29 @@ impl<'a> World<'a> {
     }
 
     fn at(&self, path: &Template, holds: impl FnOnce(&Path) -> bool) -> bool {
-        self.unit.place.expand(path).is_some_and(|path| path.is_absolute() && holds(&path))
+        self.action.place().expand(path).is_some_and(|path| path.is_absolute() && holds(&path))
     }
 
     fn env_value(&self, name: &[u8], like: &EnvValue) -> EnvValue {
         let as_path = matches!(like, EnvValue::Path(_));
-        match self.unit.env.get(&OsString::from_vec(name.to_vec())) {
+        let place = self.action.place();
+        match self.action.env().get(&OsString::from_vec(name.to_vec())) {
             None => EnvValue::Unset,
-            Some(value) if as_path => {
-                EnvValue::Path(self.unit.place.roots.template(value.as_bytes()))
-            }
-            Some(value) => EnvValue::Digest(Digest::of(value.as_bytes())),
+            Some(value) if as_path => EnvValue::Path(place.roots.template(value.as_bytes())),
+            Some(value) => EnvValue::Digest(value_digest(place, value.as_bytes())),
         }
     }
 }
 
 /// The value of a variable as a fact records it: a path under a root by its template, anything
-/// else by its digest.
+/// else by its digest, places taken out.
 #[must_use]
 pub(super) fn env_fact(place: &Place, name: &[u8], value: Option<&[u8]>) -> Fact {
     let value = match value {
         None => EnvValue::Unset,
         Some(value) => match place.roots.template(value) {
             rooted @ Template::Rooted { .. } => EnvValue::Path(rooted),
-            Template::Plain(value) => EnvValue::Digest(Digest::of(&value)),
+            Template::Plain(value) => EnvValue::Digest(value_digest(place, &value)),
         },
     };
     Fact::Env { name: name.to_vec(), value }
@@ -102,17 +101,32 @@ pub(super) fn environ_digest(place: &Place, sorted: &[(OsString, OsString)]) -> 
     let mut hasher = Hasher::keyed("larder 2026-11 environ v1");
     for (name, value) in sorted {
         hasher.field(name.as_bytes());
-        for segment in TextTemplate::new(value.as_bytes(), &place.roots, <[u8]>::to_vec).segments {
-            match segment {
-                cache_core::Segment::Text(text) => hasher.field(b"t").field(&text),
-                cache_core::Segment::Root(root) => {
-                    hasher.field(b"r").field(root.as_str().as_bytes())
-                }
-            };
-        }
+        let text = TextTemplate::new(value.as_bytes(), &place.roots, <[u8]>::to_vec);
+        add_segments(&mut hasher, &text);
         hasher.field(b"end");
     }
     hasher.finish()
+}
+
+/// The digest of a variable's value; of one that names places (a search path, flags), with their
+/// names instead. That outputs carry none of them is found by looking at the outputs.
+fn value_digest(place: &Place, value: &[u8]) -> Digest {
+    let text = TextTemplate::new(value, &place.roots, <[u8]>::to_vec);
+    if !text.segments.iter().any(|segment| matches!(segment, Segment::Root(_))) {
+        return Digest::of(value);
+    }
+    let mut hasher = Hasher::keyed("larder 2026-11 value v1");
+    add_segments(&mut hasher, &text);
+    hasher.finish()
+}
+
+fn add_segments(hasher: &mut Hasher, text: &TextTemplate) {
+    for segment in &text.segments {
+        match segment {
+            Segment::Text(text) => hasher.field(b"t").field(text),
+            Segment::Root(root) => hasher.field(b"r").field(root.as_str().as_bytes()),
+        };
+    }
 }
 
 /// Whether nothing is there, as `stat` sees it (a dangling link is absent too).
@@ -159,9 +173,17 @@ pub(super) fn listing_of(path: &Path) -> std::io::Result<Digest> {
         entries.push((entry.file_name(), tag));
     }
     entries.sort_unstable();
-    let mut hasher = Hasher::keyed("larder 2026-11 listing v1");
+    let mut hasher = Hasher::keyed(LISTING);
     for (name, tag) in entries {
         hasher.field(name.as_bytes()).field(tag);
     }
     Ok(hasher.finish())
 }
+
+/// What [`listing_of`] gives for an empty directory.
+#[must_use]
+pub(super) fn empty_listing() -> Digest {
+    Hasher::keyed(LISTING).finish()
+}
+
+const LISTING: &str = "larder 2026-11 listing v1";

@@ -3,7 +3,8 @@
 //! The holder has a kernel lock on a file named by the action; whoever finds it taken waits for the
 //! lock in a thread (no polling) and then looks the action up again. The kernel lets go of a
 //! holder's lock however it ends. A holder that is stopped (`SIGSTOP`, Ctrl-Z) must not hold up
-//! others: a waiter looks at its state now and then and goes on by itself.
+//! others: a waiter looks at its state now and then and goes on by itself. A waiter has no job
+//! token: see `jobserver`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -12,6 +13,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use cache_core::Digest;
+
+use super::jobserver::JobToken;
 
 /// How often a waiter looks whether the holder is still running.
 const LOOK: Duration = Duration::from_secs(1);
@@ -25,7 +28,7 @@ pub(super) enum Boarding {
     /// Somebody was, and is done: look again, holding the flight in case nothing was stored.
     After(Flight),
     /// Somebody is or was, but there is no use in waiting or in keeping others waiting: the holder
-    /// is stopped, or its compile failed. Do it without a flight.
+    /// is stopped, or stored nothing. Do it without a flight.
     Alone,
 }
 
@@ -37,8 +40,8 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// Notes that the action failed: those who wait will not wait for each other, one after the
-    /// other, to see it fail again.
+    /// Notes that nothing was stored: those who wait will not wait for each other, one after the
+    /// other, to see that again.
     pub(super) fn failed(&mut self) {
         let _ = self
             .file
@@ -57,9 +60,10 @@ impl Drop for Flight {
     }
 }
 
-/// Asks for the flight of an action. Any trouble with the lock file means going alone.
+/// Asks for the flight of an action. Any trouble with the lock file means going alone. When it has
+/// to be waited for, the job token is given back first.
 #[must_use]
-pub(super) fn board(dir: &Path, action: &Digest) -> Boarding {
+pub(super) fn board(dir: &Path, action: &Digest, token: &mut JobToken<'_>) -> Boarding {
     let path = dir.join(action.to_hex());
     let open =
         || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
@@ -73,7 +77,10 @@ pub(super) fn board(dir: &Path, action: &Digest) -> Boarding {
     };
     match file.try_lock() {
         Ok(()) => Boarding::Lead(claim(file, path)),
-        Err(std::fs::TryLockError::WouldBlock) => wait(file, path),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            token.give_back();
+            wait(file, path)
+        }
         Err(std::fs::TryLockError::Error(_)) => Boarding::Alone,
     }
 }
@@ -124,6 +131,10 @@ fn holder_is_stopped(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn board(dir: &Path, action: &Digest) -> Boarding {
+        super::board(dir, action, &mut JobToken::held(None))
+    }
 
     #[test]
     fn second_waits_for_the_first_and_is_told_to_look_again() -> std::io::Result<()> {

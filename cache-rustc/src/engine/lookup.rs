@@ -8,10 +8,10 @@ use cache_core::{Digest, Fact, Hasher, Outcome};
 use cache_storage::Pin;
 use futures::executor::block_on;
 
+use super::action::Action;
 use super::blobs::Blobs;
 use super::facts::World;
 use super::report::{Change, Miss};
-use super::unit::Unit;
 
 /// An outcome that holds here.
 #[derive(Debug)]
@@ -31,28 +31,31 @@ pub enum Found {
     Miss(Miss),
 }
 
-/// Looks a unit up. Each fact is checked at most once, however many entries need it.
+/// Looks an action up. Each fact is checked at most once, however many entries need it.
 #[must_use]
-pub(super) fn look_up(unit: &Unit, blobs: Blobs<'_>) -> Found {
+pub(super) fn look_up(action: &dyn Action, blobs: Blobs<'_>) -> Found {
     // Before reading: what is read is then still there when it is restored. Trouble with pinning
     // means no more than that it may not be.
-    let pin = blobs.store.files().and_then(|files| files.pin(&unit.key).ok().flatten());
-    match newest_that_holds(unit, blobs) {
+    let pin = blobs.store.files().and_then(|files| files.pin(&action.key()).ok().flatten());
+    match newest_that_holds(action, blobs) {
         Ok(Ok(outcome)) => Found::Hit(Box::new(Hit { outcome, _pin: pin })),
         Ok(Err(why)) => Found::Miss(why),
         Err(damage) => Found::Miss(Miss::Damaged(damage)),
     }
 }
 
-fn newest_that_holds(unit: &Unit, blobs: Blobs<'_>) -> Result<Result<Outcome, Miss>, String> {
+fn newest_that_holds(
+    action: &dyn Action,
+    blobs: Blobs<'_>,
+) -> Result<Result<Outcome, Miss>, String> {
     let damaged = |error: DecodeError| format!("record: {error}");
-    let Some(stored) = read(unit, blobs)? else { return Ok(Err(Miss::New)) };
+    let Some(stored) = read(action, blobs)? else { return Ok(Err(Miss::New)) };
     let record = RecordView::parse(&stored).map_err(damaged)?;
-    if !record.is_of(&unit.recipe) {
+    if !record.is_of(action.recipe()) {
         // Not this recipe's record, however it came under its key.
         return Ok(Err(Miss::New));
     }
-    let world = World::new(unit, &blobs);
+    let world = World::new(action, &blobs);
     let facts = record.facts();
     let mut checked = vec![None; facts.len()];
     let mut newest = None;
@@ -68,30 +71,33 @@ fn newest_that_holds(unit: &Unit, blobs: Blobs<'_>) -> Result<Result<Outcome, Mi
     Ok(Err(newest.map_or(Miss::New, |at| Miss::Changed(Change::of(&facts[at], &world)))))
 }
 
-fn read(unit: &Unit, blobs: Blobs<'_>) -> Result<Option<Bytes>, String> {
-    let stored = block_on(blobs.store.get_record(&unit.key)).map_err(|error| error.to_string())?;
+fn read(action: &dyn Action, blobs: Blobs<'_>) -> Result<Option<Bytes>, String> {
+    let stored =
+        block_on(blobs.store.get_record(&action.key())).map_err(|error| error.to_string())?;
     Ok(stored.map(|stored| stored.bytes))
 }
 
 /// Names the action for single flight: the recipe and the sources as they are here, so that two
 /// checkouts with different sources do not wait for each other. The sources are those of the newest
-/// entry, or the crate root alone where there is none.
+/// entry and `root`, the crate root of a compile.
 #[must_use]
-pub(super) fn action(unit: &Unit, blobs: Blobs<'_>) -> Digest {
-    let world = World::new(unit, &blobs);
+pub(super) fn flight_of(action: &dyn Action, root: Option<&Path>, blobs: Blobs<'_>) -> Digest {
+    let world = World::new(action, &blobs);
     let mut hasher = Hasher::keyed("larder 2026-11 action v1");
-    hasher.field(unit.key.0.as_bytes());
+    hasher.field(action.key().0.as_bytes());
     let mut add = |path: &Path| {
         hasher.field(world.digest(path).map_or([0; 32], |digest| *digest.as_bytes()).as_slice());
     };
-    add(&unit.place.absolute(&unit.args.input));
-    let stored = read(unit, blobs).ok().flatten();
+    if let Some(root) = root {
+        add(root);
+    }
+    let stored = read(action, blobs).ok().flatten();
     if let Some(record) = stored.as_ref().and_then(|bytes| RecordView::parse(bytes).ok())
         && let Some(entry) = record.entries().first()
     {
         for at in entry.indices() {
             if let Fact::File { path, .. } = &record.facts()[at]
-                && let Some(path) = unit.place.expand(path)
+                && let Some(path) = action.place().expand(path)
             {
                 add(&path);
             }

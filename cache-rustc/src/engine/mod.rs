@@ -3,24 +3,30 @@
 //! [`Engine::run`] does all of it for one invocation. A build tool that wants the steps apart calls
 //! [`Engine::prepare`], [`Engine::look_up`], [`Engine::restore`] and [`Engine::execute`].
 
+mod action;
 mod blobs;
 mod collect;
 mod conservative;
 mod depfile;
+mod edits;
 mod execute;
 mod facts;
 mod flight;
 mod guard;
+mod jobserver;
 mod lookup;
 mod miss;
 mod observe;
 mod place;
+mod queue;
 mod recipe;
 mod remap;
 mod report;
 mod restore;
 mod scan;
 mod scope;
+mod scratch;
+mod script;
 mod sights;
 mod streams;
 mod through;
@@ -33,14 +39,18 @@ use std::sync::Arc;
 
 use cache_storage::Store;
 
+pub use action::{Action, Env};
 use blobs::Blobs;
-use flight::Boarding;
+use jobserver::JobToken;
 pub use lookup::{Found, Hit};
 pub use report::{Change, Laps, Miss, Report, Served, Spans};
 pub use restore::RestoreError;
+pub use script::{KIND as SCRIPT_KIND, ScriptRequest, ScriptRun, launcher};
 pub use streams::{Collected as CollectedStreams, Sink, StdStreams};
 pub use through::{exec, note};
 pub use unit::{Prepared, Request, Through, Unit};
+
+use crate::linker::Linker;
 
 /// How paths get into outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,6 +93,16 @@ pub struct Options {
     /// Whether what links (programs, tests, proc macros, shared libraries, build scripts) is looked
     /// up too. Needs the tracer.
     pub links: bool,
+    /// Whether this process holds one token of the build's jobserver for each unit that it serves,
+    /// as a wrapper does that cargo starts. It is then given back while a unit only waits for the
+    /// same action in another process.
+    pub job_token: bool,
+    /// The program that serves the runs of build scripts. Where one is given, what lies at a
+    /// compiled script's output path is a [`launcher`] that starts it.
+    pub launcher: Option<PathBuf>,
+    /// The linker for what is linked through the usual driver and does not name one itself; `None`
+    /// leaves the choice to rustc. When it is missing, that is what happens too.
+    pub linker: Option<Linker>,
 }
 
 impl Options {
@@ -97,6 +117,9 @@ impl Options {
             mode: Mode::default(),
             trace: true,
             links: true,
+            job_token: false,
+            launcher: None,
+            linker: None,
         }
     }
 }
@@ -198,19 +221,20 @@ impl Engine {
             Ok(()) => return Ok(ExitStatus::default()),
             Err(why) => why,
         };
-        let boarding = flight::board(&self.options.flights, &lookup::action(unit, self.blobs()));
-        report.spans.wait_us = laps.lap();
-        let (why, flight) = match boarding {
-            Boarding::Alone => (why, None),
-            Boarding::Lead(flight) | Boarding::After(flight) => {
-                match self.try_hit(unit, sink, laps, report) {
-                    Ok(()) => return Ok(ExitStatus::default()),
-                    Err(_) => (why, Some(flight)),
-                }
-            }
+        let mut token = JobToken::held(self.options.job_token.then_some(&unit.env));
+        let action = self.flight_of(unit);
+        let waited = queue::wait(&self.options.flights, &action, &mut token, &mut || {
+            report.spans.wait_us += laps.lap();
+            self.try_hit(unit, sink, laps, report).is_ok()
+        });
+        report.spans.wait_us += laps.lap();
+        let flight = match waited {
+            Ok(()) => return Ok(ExitStatus::default()),
+            Err(flight) => flight,
         };
         let status = self.execute(unit, why, sink, report)?;
-        if let Some(mut flight) = flight.filter(|_| !status.success()) {
+        let stored = matches!(report.served, Served::Miss { not_stored: None, .. });
+        if let Some(mut flight) = flight.filter(|_| !stored) {
             flight.failed();
         }
         Ok(status)
@@ -264,6 +288,11 @@ impl Engine {
             report.faults.push(format!("restore: {error}"));
             Miss::Damaged(error.to_string())
         })
+    }
+
+    fn flight_of(&self, unit: &Unit) -> cache_core::Digest {
+        let root = unit.place.absolute(&unit.args.input);
+        lookup::flight_of(unit, Some(&root), self.blobs())
     }
 
     fn blobs(&self) -> Blobs<'_> {

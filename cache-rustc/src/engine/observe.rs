@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cache_core::Fact;
 
+use super::action::{Env, env_fact_of, variant_fact};
 use super::facts::World;
 use super::guard::Guard;
 use super::recipe::ENVIRON;
@@ -30,16 +31,7 @@ pub(super) fn observe(
     guard: &Guard<'_>,
     ours: &Path,
 ) -> Observed {
-    if let Some(escape) = trace.escaped.first() {
-        return Err(format!("escaped-tracer: {} {:?}", escape.path.display(), escape.reason));
-    }
-    let scope = Scope::new(unit, ours);
-    let mut sights = Sights::default();
-    for entry in &trace.entries {
-        sights.take(entry, unit, &scope)?;
-    }
-    sights.settle(&scope);
-    sights.check_writes(&scope)?;
+    let mut sights = see(trace, &unit.env, &Scope::new(unit, ours))?;
     let mut facts = Vec::new();
     if let Some(info) = info {
         add_dep_info(unit, info, &mut sights, &mut facts)?;
@@ -47,19 +39,30 @@ pub(super) fn observe(
     if sights.by_environ
         || sights.loaded.iter().any(|object| trace::imports_environ(object).unwrap_or(true))
     {
-        facts.extend(environ_fact(unit));
+        facts.extend(variant_fact(unit, ENVIRON));
     }
     for name in &sights.env {
-        facts.push(unit.env_fact(name.as_bytes()));
+        facts.push(env_fact_of(unit, name.as_bytes()));
     }
     sights.facts(unit, world, guard, &mut facts)?;
     Ok(facts)
 }
 
-/// The fact that the whole environment was read.
-pub(super) fn environ_fact(unit: &Unit) -> Option<Fact> {
-    let value = unit.variant(ENVIRON)?;
-    Some(Fact::Variant { name: ENVIRON.into(), value })
+/// Takes in a whole trace.
+///
+/// # Errors
+/// The reason why the run cannot be stored.
+pub(super) fn see(trace: &Trace, env: &Env, scope: &Scope) -> Result<Sights, String> {
+    if let Some(escape) = trace.escaped.first() {
+        return Err(format!("escaped-tracer: {} {:?}", escape.path.display(), escape.reason));
+    }
+    let mut sights = Sights::default();
+    for entry in &trace.entries {
+        sights.take(entry, env, scope)?;
+    }
+    sights.settle(scope);
+    sights.check_writes(scope)?;
+    Ok(sights)
 }
 
 /// Whether a fact says that `HOME` was read, so outputs may carry it.
@@ -91,7 +94,7 @@ fn add_dep_info(
             // A name with `=` in it, a value that is no Unicode, or one the compiler set itself.
             return Err(format!("env-dep-unclear: {}", String::from_utf8_lossy(&dep.name)));
         }
-        facts.push(unit.env_fact(&dep.name));
+        facts.push(env_fact_of(unit, &dep.name));
     }
     Ok(())
 }

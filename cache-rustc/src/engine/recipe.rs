@@ -128,7 +128,8 @@ pub(super) fn is_json(args: &CompileArgs) -> bool {
     args.diagnostics.error_format == ErrorFormat::Json
 }
 
-fn identity_env(recipe: &mut Recipe, env: &Env) {
+/// Adds the variables that are part of every recipe.
+pub(super) fn identity_env(recipe: &mut Recipe, env: &Env) {
     let keyed = |name: &&OsString| env_class::classify(name) == Class::Identity;
     let mut set: Vec<_> = env.keys().filter(keyed).collect();
     set.sort_unstable();

@@ -141,8 +141,11 @@ impl Change {
         };
         match fact {
             Fact::File { path, .. } => {
-                let gone =
-                    world.unit.place.expand(path).is_none_or(|path| super::facts::is_absent(&path));
+                let gone = world
+                    .action
+                    .place()
+                    .expand(path)
+                    .is_none_or(|path| super::facts::is_absent(&path));
                 path_change("file", path, if gone { "is gone" } else { "changed" })
             }
             Fact::Dir { path, .. } => path_change("dir", path, "has other entries"),
@@ -166,8 +169,10 @@ impl Change {
     }
 
     fn of_env(name: &[u8], was: &EnvValue, world: &World<'_>) -> Self {
-        let now =
-            world.unit.env.get(std::os::unix::ffi::OsStrExt::from_bytes(name) as &std::ffi::OsStr);
+        let now = world
+            .action
+            .env()
+            .get(std::os::unix::ffi::OsStrExt::from_bytes(name) as &std::ffi::OsStr);
         let was = match was {
             EnvValue::Unset => "unset".to_owned(),
             EnvValue::Digest(_) => "another value".to_owned(),

@@ -12,6 +12,7 @@ use cache_storage::{Placed, Placement, StoreError};
 use super::blobs::{Blobs, write_beside};
 use super::depfile;
 use super::recipe::is_json;
+use super::script::launcher;
 use super::streams::{Sink, json_escape_bytes};
 use super::unit::Unit;
 
@@ -54,7 +55,7 @@ pub(super) fn restore(
     }
     outputs.sort_by_key(|(output, _)| match output.role {
         Role::Rlib => 0,
-        Role::Executable | Role::Other => 1,
+        Role::Executable | Role::Other | Role::Directory | Role::Symlink => 1,
         Role::DepInfo => 2,
         Role::Metadata => 3,
     });
@@ -109,11 +110,16 @@ fn place(
             } else {
                 Placement::Private
             };
-            match blobs.place(digest, dest, output.mode & 0o777, placement)? {
+            let launcher = unit.launcher.as_ref().filter(|_| output.role == Role::Executable);
+            let to = if launcher.is_some() { &launcher::real(dest) } else { dest };
+            match blobs.place(digest, to, output.mode & 0o777, placement)? {
                 Placed::Linked | Placed::Cloned => restored.linked_bytes += size,
                 Placed::Copied => restored.copied_bytes += size,
             }
-            blobs.remember(dest, digest);
+            blobs.remember(to, digest);
+            if let Some(program) = launcher {
+                launcher::write(dest, program)?;
+            }
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::action::Env;
 use super::unit::{Unit, os};
 use crate::args::SearchKind;
 
@@ -35,6 +36,22 @@ pub(super) struct Scope {
     out_dirs: BTreeSet<PathBuf>,
     /// Directories of outputs as they were named, where the system names them otherwise.
     spelled: BTreeSet<(PathBuf, PathBuf)>,
+    /// The build script that runs, where one does.
+    script: Option<PathBuf>,
+    /// This program's own file.
+    ourselves: Option<PathBuf>,
+}
+
+/// What a build script's run needs to have told apart.
+pub(super) struct ScriptScope<'a> {
+    /// The script's file.
+    pub script: &'a Path,
+    /// `OUT_DIR`.
+    pub out_dir: &'a Path,
+    /// Where the standard library is, and the compiler's own toolchain.
+    pub toolchain: [&'a Path; 2],
+    /// The environment.
+    pub env: &'a Env,
 }
 
 impl Scope {
@@ -55,7 +72,49 @@ impl Scope {
         for dir in search(|kind| kind != SearchKind::Dependency) {
             deps.remove(&dir);
         }
-        Self { trees: trees(unit, ours), searched, deps, outputs, out_dirs, spelled }
+        Self {
+            trees: trees(unit, ours),
+            searched,
+            deps,
+            outputs,
+            out_dirs,
+            spelled,
+            script: None,
+            ourselves: None,
+        }
+    }
+
+    /// The scope of a build script's run; `ours` is the engine's own directory. All that it leaves is
+    /// to be below `OUT_DIR`, and what it reads there it has made itself.
+    pub(super) fn of_script(run: &ScriptScope<'_>, ours: &Path) -> Self {
+        let mut trees = toolchain_trees(run.toolchain.map(Path::to_path_buf), run.env, ours);
+        trees.push(run.out_dir.to_path_buf());
+        trees.extend(std::fs::canonicalize(run.out_dir));
+        Self {
+            trees,
+            searched: BTreeSet::new(),
+            deps: BTreeSet::new(),
+            outputs: [run.script.to_path_buf()].into(),
+            out_dirs: BTreeSet::new(),
+            spelled: BTreeSet::new(),
+            script: Some(std::fs::canonicalize(run.script).unwrap_or(run.script.to_path_buf())),
+            ourselves: std::env::current_exe().ok(),
+        }
+    }
+
+    /// Whether a build script runs.
+    pub(super) fn runs_a_script(&self) -> bool {
+        self.script.is_some()
+    }
+
+    /// Whether a program is the build script that runs.
+    pub(super) fn is_script(&self, exe: &Path) -> bool {
+        self.script.as_deref() == Some(exe)
+    }
+
+    /// Whether a program is this one, which a build script starts as its compiler's wrapper.
+    pub(super) fn is_ourselves(&self, exe: &Path) -> bool {
+        self.ourselves.as_deref() == Some(exe)
     }
 
     /// Whether a path lies where the outputs go.
@@ -80,6 +139,7 @@ impl Scope {
         tracer
             || device
             || self.outputs.contains(path)
+            || self.ourselves.as_deref() == Some(path)
             || self.trees.iter().any(|tree| path.starts_with(tree))
     }
 }
@@ -99,15 +159,20 @@ fn outputs(unit: &Unit) -> (BTreeSet<PathBuf>, BTreeSet<(PathBuf, PathBuf)>) {
 
 /// Whole trees that are no inputs.
 fn trees(unit: &Unit, ours: &Path) -> Vec<PathBuf> {
-    let mut trees: Vec<_> = SYSTEM.iter().map(PathBuf::from).collect();
-    trees.push(ours.to_path_buf());
-    let real = std::fs::canonicalize(&unit.sysroot).ok();
-    let toolchains = [Some(&unit.sysroot), Some(&unit.toolchain), real.as_ref()];
-    trees.extend(toolchains.into_iter().flatten().map(|dir| own_tree(dir)));
-    let var = |name: &[u8]| unit.env.get(&os(name)).map(PathBuf::from);
-    trees.extend(var(b"RUSTUP_HOME").or_else(|| var(b"HOME").map(|home| home.join(".rustup"))));
+    let toolchain = [unit.sysroot.clone(), unit.toolchain.clone()];
+    let mut trees = toolchain_trees(toolchain, &unit.env, ours);
     trees.extend(unit.args.incremental.as_ref().map(|dir| unit.place.absolute(dir)));
     trees.extend(unit.programs.iter().cloned());
+    trees
+}
+
+fn toolchain_trees([sysroot, home]: [PathBuf; 2], env: &Env, ours: &Path) -> Vec<PathBuf> {
+    let mut trees: Vec<_> = SYSTEM.iter().map(PathBuf::from).collect();
+    trees.push(ours.to_path_buf());
+    let real = std::fs::canonicalize(&sysroot).ok();
+    trees.extend([Some(sysroot), Some(home), real].into_iter().flatten().map(|dir| own_tree(&dir)));
+    let var = |name: &[u8]| env.get(&os(name)).map(PathBuf::from);
+    trees.extend(var(b"RUSTUP_HOME").or_else(|| var(b"HOME").map(|home| home.join(".rustup"))));
     trees
 }
 

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use cache_core::{Fact, NodeKind};
 
+use super::action::{Action, Env};
 use super::facts::{World, is_absent, is_program, kind_of, listing_of};
 use super::guard::Guard;
 use super::scope::Scope;
 use super::tools::reads_by_name;
-use super::unit::Unit;
 use crate::env_class::{self, Class, Reader};
 use crate::trace::{Entry, Errno, Event, FileKind, OpenFlags, Peer, ValueMark};
 
@@ -27,6 +27,9 @@ pub(super) struct Sights {
     pub(super) loaded: BTreeSet<PathBuf>,
     /// Variables that were read and count.
     pub(super) env: BTreeSet<OsString>,
+    /// Variables that a build script read to find programs or a place for scratch files; they count
+    /// where its outputs carry them.
+    pub(super) about_tools: BTreeSet<OsString>,
     listed: BTreeSet<PathBuf>,
     absent: BTreeSet<PathBuf>,
     present: BTreeMap<PathBuf, NodeKind>,
@@ -35,8 +38,12 @@ pub(super) struct Sights {
     own: BTreeSet<PathBuf>,
     /// Processes that run a program from outside the toolchain: a linker, or what a macro started.
     tools: BTreeSet<u32>,
-    /// Code from outside the toolchain (a proc macro) has been loaded.
-    foreign_code: bool,
+    /// Processes that run the toolchain's own code only: no proc macro has been loaded.
+    own_code: BTreeSet<u32>,
+    /// Processes that have run foreign code: a proc macro, a build script.
+    foreign_code: BTreeSet<u32>,
+    /// Processes that run this program itself, which passes everything on.
+    ourselves: BTreeSet<u32>,
     /// Files that were executed.
     programs: BTreeSet<PathBuf>,
     /// What a process is about to become; whether it did is told by what it does next.
@@ -52,26 +59,26 @@ impl Sights {
     ///
     /// # Errors
     /// The reason why the run cannot be stored.
-    pub(super) fn take(&mut self, entry: &Entry, unit: &Unit, scope: &Scope) -> Result<(), String> {
+    pub(super) fn take(&mut self, entry: &Entry, env: &Env, scope: &Scope) -> Result<(), String> {
         let (pid, event) = (entry.pid, &entry.event);
         if let Some(path) = self.starting.remove(&pid) {
             self.started(&path, event, scope);
+        }
+        if let Event::Started { exe, .. } = event {
+            self.begin(pid, exe, scope);
+            return Ok(());
+        }
+        if self.ourselves.contains(&pid) && !matches!(event, Event::Exec { .. }) {
+            return Ok(());
         }
         match event {
             Event::Exec { path, .. } => {
                 self.starting.insert(pid, path.clone());
             }
-            Event::Started { exe, .. } if scope.skips(exe) => {
-                self.tools.remove(&pid);
-            }
-            Event::Started { exe, .. } => {
-                self.tools.insert(pid);
-                self.by_environ |= !reads_by_name(exe);
-            }
             // A tool's libraries are part of it. The compiler's own are in its identity or the
             // system's.
             Event::Loaded { path } if self.tools.contains(&pid) => self.read(path, scope),
-            Event::EnvRead { name, value } => self.variable(pid, name, *value, unit),
+            Event::EnvRead { name, value } => self.variable(pid, name, *value, env, scope),
             Event::Connected { peer, .. } => return contact(peer, scope),
             Event::Opened { path, flags, result } => {
                 return self.opened(path, *flags, *result, scope);
@@ -91,9 +98,26 @@ impl Sights {
             Event::Walked { path } if !self.ignores(path, scope) => {
                 return Err(format!("walked-tree: {}", path.display()));
             }
-            _ => self.look(event, scope),
+            _ => self.look(pid, event, scope),
         }
         Ok(())
+    }
+
+    /// What kind of program a process has become.
+    fn begin(&mut self, pid: u32, exe: &Path, scope: &Scope) {
+        for kind in [&mut self.tools, &mut self.own_code, &mut self.ourselves] {
+            kind.remove(&pid);
+        }
+        if scope.is_ourselves(exe) {
+            self.ourselves.insert(pid);
+        } else if scope.is_script(exe) {
+            self.foreign_code.insert(pid);
+        } else if scope.skips(exe) {
+            self.own_code.insert(pid);
+        } else {
+            self.tools.insert(pid);
+            self.by_environ |= !reads_by_name(exe);
+        }
     }
 
     /// A shell tries one directory of `PATH` after the other, so a program that is not there is part
@@ -142,7 +166,7 @@ impl Sights {
     }
 
     /// Events that only look.
-    fn look(&mut self, event: &Event, scope: &Scope) {
+    fn look(&mut self, pid: u32, event: &Event, scope: &Scope) {
         match event {
             Event::Stat { path, result: Ok(kind), .. } => self.stat(path, *kind, scope),
             Event::Checked { path, result: Ok(()) } => {
@@ -164,7 +188,10 @@ impl Sights {
             | Event::LinkRead { path, result: Err(errno) }
             | Event::Resolved { path, result: Err(errno) } => self.missed(path, *errno, scope),
             Event::DlOpen { path } => {
-                self.foreign_code |= path.is_absolute() && !scope.skips(path);
+                if path.is_absolute() && !scope.skips(path) {
+                    self.own_code.remove(&pid);
+                    self.foreign_code.insert(pid);
+                }
                 if path.is_absolute() && is_absent(path) {
                     self.missed(path, Errno(2), scope);
                 }
@@ -261,15 +288,27 @@ impl Sights {
     }
 
     /// A value that this process set itself follows from its other inputs.
-    fn variable(&mut self, pid: u32, name: &OsStr, seen: Option<ValueMark>, unit: &Unit) {
-        let own = !self.tools.contains(&pid) && !self.foreign_code;
+    fn variable(
+        &mut self,
+        pid: u32,
+        name: &OsStr,
+        seen: Option<ValueMark>,
+        env: &Env,
+        scope: &Scope,
+    ) {
+        // Between fork and exec a process runs its parent's code, and which parent's is not known.
+        let own = self.own_code.contains(&pid) || self.foreign_code.is_empty();
         let reader = if own { Reader::Toolchain } else { Reader::Other };
         let tool = self.tools.contains(&pid);
         if (own || tool) && env_class::is_for_tools(name) || tool && env_class::is_for_display(name)
         {
             return;
         }
-        let given = unit.env.get(name);
+        if scope.runs_a_script() && env_class::is_for_tools(name) {
+            self.about_tools.insert(name.to_os_string());
+            return;
+        }
+        let given = env.get(name);
         let set_by_itself = seen.is_some_and(|seen| given.is_none_or(|given| !seen.matches(given)));
         if !set_by_itself && env_class::classify_read(name, reader) == Class::Observed {
             self.env.insert(name.to_os_string());
@@ -290,12 +329,12 @@ impl Sights {
     /// `input-changed` with the path.
     pub(super) fn facts(
         &self,
-        unit: &Unit,
+        action: &dyn Action,
         world: &World<'_>,
         guard: &Guard<'_>,
         facts: &mut Vec<Fact>,
     ) -> Result<(), String> {
-        let template = |path: &Path| unit.place.template(path);
+        let template = |path: &Path| action.place().template(path);
         let changed = |path: &Path| format!("input-changed: {}", path.display());
         for path in &self.read {
             match kind_of(path) {
@@ -334,7 +373,7 @@ impl Sights {
             let target = std::fs::read_link(path).map_err(|_| changed(path))?;
             facts.push(Fact::Link {
                 path: template(path),
-                target: unit.place.roots.template(target.as_os_str().as_bytes()),
+                target: action.place().roots.template(target.as_os_str().as_bytes()),
             });
         }
         Ok(())

@@ -4,22 +4,25 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Compilers and binary tools that ask for each variable by name with `getenv`, where the tracer
+/// Compilers, binary tools and what looks them up, that ask for each variable by name with `getenv`, where the tracer
 /// sees it: GCC (gcc(1), "Environment Variables"), binutils (ld(1), "ENVIRONMENT"), LLVM, mold and
-/// wild. They hold `environ` only to pass it on.
+/// wild; pkg-config, `CMake` and git through `getenv` too. They hold `environ` only to pass it on.
 const BY_NAME: &[&str] = &[
     "ar",
     "as",
     "c++",
     "cc",
     "cc1",
+    "cc1plus",
     "clang",
     "clang++",
+    "cmake",
     "collect2",
     "cpp",
     "dwp",
     "g++",
     "gcc",
+    "git",
     "gold",
     "ld",
     "ld.bfd",
@@ -28,11 +31,16 @@ const BY_NAME: &[&str] = &[
     "ld64.lld",
     "lld",
     "llvm-ar",
+    "llvm-config",
     "lto-wrapper",
     "lto1",
     "mold",
+    "ninja",
     "objcopy",
+    "pkg-config",
+    "pkgconf",
     "ranlib",
+    "rustup",
     "strip",
     "wild",
 ];

@@ -5,15 +5,19 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-use cache_core::{Digest, Fact, Recipe, RecipeKey, Role};
+use cache_core::{Digest, Recipe, RecipeKey, Role};
 
-use super::facts::{Digests, env_fact};
+use super::action::{Action, Env};
+use super::facts::Digests;
 use super::place::Place;
 use super::recipe;
 use super::remap::Remap;
 use super::{Options, PathMode};
-use crate::args::{self, CompileArgs, CrateType, EmitKind, Invocation, PredictedOutput, Target};
+use crate::args::{
+    self, CompileArgs, CrateType, EmitKind, Invocation, NamedInput, PredictedOutput, Target,
+};
 use crate::env_class::{self, Class};
+use crate::linker::{self, Chosen, Tools};
 use crate::toolchain::{self, Compiler, Identity};
 
 /// A compiler's command line with its working directory and environment.
@@ -58,6 +62,8 @@ pub struct Unit {
     pub place: Place,
     /// The path mappings added to the arguments.
     pub remap: Remap,
+    /// The arguments that make the driver take the chosen linker.
+    pub linker: Vec<OsString>,
     /// The environment.
     pub env: HashMap<OsString, OsString>,
     /// The files rustc will write.
@@ -74,6 +80,8 @@ pub struct Unit {
     pub recipe: Recipe,
     /// Its key.
     pub key: RecipeKey,
+    /// The program that its launcher starts, for a build script whose runs are served.
+    pub launcher: Option<PathBuf>,
 }
 
 /// A file that rustc will write.
@@ -108,21 +116,32 @@ impl Unit {
         has_metadata && self.env.contains_key(OsStr::new("CARGO"))
     }
 
-    /// What a variable is here, as a fact.
-    pub(super) fn env_fact(&self, name: &[u8]) -> Fact {
-        env_fact(&self.place, name, self.env.get(&os(name)).map(|value| value.as_bytes()))
-    }
-
-    /// The value here of an option outside the recipe; `None` for a name that is not known.
-    #[must_use]
-    pub fn variant(&self, name: &str) -> Option<Digest> {
-        recipe::variant(name, &self.args, &self.place, &self.env)
-    }
-
     /// Crate name with cargo's extra file name.
     #[must_use]
     pub fn name(&self) -> String {
         unit_name(&self.args)
+    }
+}
+
+impl Action for Unit {
+    fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    fn key(&self) -> RecipeKey {
+        self.key
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn env(&self) -> &Env {
+        &self.env
+    }
+
+    fn variant(&self, name: &str) -> Option<Digest> {
+        recipe::variant(name, &self.args, &self.place, &self.env)
     }
 }
 
@@ -196,6 +215,7 @@ struct Draft<'r> {
     out_dir: PathBuf,
     place: Place,
     remap: Remap,
+    linker: Option<Chosen>,
 }
 
 impl<'r> Draft<'r> {
@@ -203,7 +223,7 @@ impl<'r> Draft<'r> {
         request: &'r Request,
         options: &Options,
         command: toolchain::Command<'r>,
-        args: CompileArgs,
+        mut args: CompileArgs,
     ) -> Result<Self, String> {
         let env = |name: &str| request.var(name);
         let memo = options.state_dir.join("toolchains-v1");
@@ -226,6 +246,8 @@ impl<'r> Draft<'r> {
         };
         let identity = toolchain::identity(&compiler, target, &memo).map_err(failed)?;
         let out_dir = out_dir(&args, &request.cwd);
+        let linker = chosen_linker(request, options, &args, &compiler.home, &identity.host);
+        args.named_inputs.extend(linker.as_ref().and_then(linker_input));
         let Compiler { sysroot, home, wrapper, program, binary, .. } = compiler;
         let wrapper = wrapper.map(|wrapper| wrapper.program);
         let programs: Vec<PathBuf> = wrapper.into_iter().chain([program, binary]).collect();
@@ -245,6 +267,7 @@ impl<'r> Draft<'r> {
             out_dir,
             place,
             remap,
+            linker,
         })
     }
 
@@ -264,7 +287,7 @@ impl<'r> Draft<'r> {
                 }
             }
         }
-        let recipe = match recipe::recipe(
+        let mut recipe = match recipe::recipe(
             &self.args,
             &self.place,
             &self.remap,
@@ -276,7 +299,12 @@ impl<'r> Draft<'r> {
             Ok(recipe) => recipe,
             Err(reason) => return Prepared::Through(self.through(reason)),
         };
+        if let Some(chosen) = &self.linker {
+            recipe.push("linker", self.place.template(&chosen.program).to_bytes());
+        }
+        let launcher = options.launcher.clone().filter(|_| kind(&self.args) == BUILD_SCRIPT);
         Prepared::Unit(Box::new(Unit {
+            launcher,
             key: recipe.key(),
             recipe,
             outputs: self
@@ -291,6 +319,7 @@ impl<'r> Draft<'r> {
             args: self.args,
             place: self.place,
             remap: self.remap,
+            linker: self.linker.map(|chosen| chosen.args).unwrap_or_default(),
             env: self.request.env.clone(),
             out_dir: self.out_dir,
             sysroot: self.sysroot,
@@ -314,7 +343,8 @@ impl<'r> Draft<'r> {
     /// The same command with the path mappings: what links is not cached, but what depends on it
     /// should find the same bytes in every checkout.
     fn through(self, reason: String) -> Through {
-        let argv = argv(&program(&self.command), &self.remap, self.command.args);
+        let linker = self.linker.map(|chosen| chosen.args).unwrap_or_default();
+        let argv = argv(&program(&self.command), &self.remap, &linker, self.command.args);
         Through {
             reason,
             argv,
@@ -336,23 +366,52 @@ fn program(command: &toolchain::Command<'_>) -> Vec<OsString> {
     command.wrapper.into_iter().chain([command.compiler]).map(OsString::from).collect()
 }
 
-/// The whole command with the path mappings: behind rustup's `+toolchain`, which must come first,
-/// and before the user's own mappings, which must come last to win.
-pub(super) fn argv(program: &[OsString], remap: &Remap, args: &[OsString]) -> Vec<OsString> {
+/// The configured linker, for a unit that may have it and where it is installed.
+fn chosen_linker(
+    request: &Request,
+    options: &Options,
+    args: &CompileArgs,
+    home: &Path,
+    host: &str,
+) -> Option<Chosen> {
+    let linker = options.linker.filter(|linker| linker.takes(args, host))?;
+    let (path, state_dir) = (request.var("PATH"), &options.state_dir);
+    let tools = Tools { path: path.as_deref(), cwd: &request.cwd, home, host, state_dir };
+    linker::choose(linker, &tools).ok()
+}
+
+/// The driver finds the linker in the engine's own directory, where nothing counts as an input.
+fn linker_input(chosen: &Chosen) -> Option<NamedInput> {
+    let path = chosen.program.clone();
+    // The toolchain's own is covered by its identity.
+    (!chosen.is_toolchains).then_some(NamedInput { option: "-C link-arg", path, link_only: false })
+}
+
+/// The whole command with the path mappings and the chosen linker: behind rustup's `+toolchain`,
+/// which must come first, and before the user's own arguments, which must come last to win.
+pub(super) fn argv(
+    program: &[OsString],
+    remap: &Remap,
+    linker: &[OsString],
+    args: &[OsString],
+) -> Vec<OsString> {
     let toolchain = usize::from(args.first().is_some_and(|arg| arg.as_bytes().starts_with(b"+")));
     let (first, rest) = args.split_at(toolchain);
-    [program, first, &remap.args(), rest].concat()
+    [program, first, &remap.args(), linker, rest].concat()
 }
 
 fn unit_name(args: &CompileArgs) -> String {
     format!("{}{}", args.crate_name, args.extra_filename.as_deref().unwrap_or_default())
 }
 
+/// The kind of compiled build scripts.
+const BUILD_SCRIPT: &str = "build-script";
+
 /// A word for what is compiled: `lib`, `check`, `bin`, `proc-macro`, `test`, `build-script`, ….
 #[must_use]
 pub(super) fn kind(args: &CompileArgs) -> String {
     if args.crate_name.starts_with("build_script_") && args.links() {
-        "build-script".into()
+        BUILD_SCRIPT.into()
     } else if args.test {
         "test".into()
     } else if !args.emits(EmitKind::Link) {

@@ -2,7 +2,7 @@
 //! the environment behind `getenv`'s back.
 
 use super::parts::text;
-use object::elf::{FileHeader64, PT_INTERP, SHT_DYNSYM};
+use object::elf::{FileHeader64, PT_INTERP, SHT_DYNSYM, SHT_SYMTAB};
 use object::read::elf::{FileHeader, ProgramHeader, Sym};
 use object::{Endianness, ReadCache, ReadRef};
 use std::fs::File;
@@ -58,6 +58,22 @@ const MACHINE: u16 = object::elf::EM_AARCH64;
 #[cfg(not(target_arch = "aarch64"))]
 const MACHINE: u16 = object::elf::EM_X86_64;
 
+/// Whether a Rust program may go through its environment with `std::env::vars` or `vars_os`, of which no
+/// `getenv` tells. What only hands its environment on to programs that it starts uses `environ` too, but not
+/// these iterators; std's code for that has them inlined.
+///
+/// # Errors
+/// What reading gives, and `InvalidData` for what is no 64-bit ELF file with symbols. Take an error as "yes".
+pub fn iterates_environ(program: &Path) -> io::Result<bool> {
+    let cache = ReadCache::new(File::open(program)?);
+    any_symbol(&cache, SHT_SYMTAB, |name, _| {
+        let has = |part: &[u8]| memchr::memmem::find(name, part).is_some();
+        // `std::env::Vars` and `VarsOs` in both of rustc's manglings.
+        let new = has(b"3std3env") && (has(b"4Vars") || has(b"6VarsOs"));
+        (new || has(b"std..env..Vars")) && !has(b"drop_in_place")
+    })
+}
+
 /// Whether a shared object uses `environ` directly (or `__environ`, `_environ`), and so can read variables
 /// that no `getenv` tells of: `std::env::vars` does. Meant for what was loaded with `dlopen`, like procedural
 /// macros: most use `getenv` only, whereas every whole program's start-up code has `environ`.
@@ -67,18 +83,29 @@ const MACHINE: u16 = object::elf::EM_X86_64;
 /// error as "yes".
 pub fn imports_environ(object: &Path) -> io::Result<bool> {
     let cache = ReadCache::new(File::open(object)?);
-    let header = Header::parse(&cache).map_err(|_| bad("not a 64-bit ELF file"))?;
+    any_symbol(&cache, SHT_DYNSYM, |name, undefined| {
+        undefined && matches!(name, b"environ" | b"__environ" | b"_environ")
+    })
+}
+
+/// Whether some symbol of a table is wanted, by its name and whether it is undefined.
+fn any_symbol(
+    cache: &ReadCache<File>,
+    table: u32,
+    wanted: impl Fn(&[u8], bool) -> bool,
+) -> io::Result<bool> {
+    let header = Header::parse(cache).map_err(|_| bad("not a 64-bit ELF file"))?;
     let endian = header.endian().map_err(|_| bad("not an ELF file"))?;
-    let sections = header.sections(endian, &cache).map_err(|_| bad("damaged section table"))?;
+    let sections = header.sections(endian, cache).map_err(|_| bad("damaged section table"))?;
     let symbols =
-        sections.symbols(endian, &cache, SHT_DYNSYM).map_err(|_| bad("damaged symbol table"))?;
+        sections.symbols(endian, cache, table).map_err(|_| bad("damaged symbol table"))?;
     if symbols.is_empty() {
-        return Err(bad("no dynamic symbol table"));
+        return Err(bad("no such symbol table"));
     }
     for symbol in symbols.iter() {
         let name =
             symbol.name(endian, symbols.strings()).map_err(|_| bad("damaged symbol table"))?;
-        if symbol.is_undefined(endian) && matches!(name, b"environ" | b"__environ" | b"_environ") {
+        if wanted(name, symbol.is_undefined(endian)) {
             return Ok(true);
         }
     }

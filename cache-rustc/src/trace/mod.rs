@@ -23,7 +23,7 @@ mod processes;
 mod session;
 mod shim;
 
-pub use elf::{imports_environ, loader};
+pub use elf::{imports_environ, iterates_environ, loader};
 pub use error::{TraceError, Unavailable};
 pub use event::{Entry, Event};
 pub use parts::{Errno, FileKind, Injection, OpenFlags, Peer, ValueMark};

@@ -119,6 +119,34 @@ impl TraceSession {
         [(LOG_VAR, self.log.clone().into_os_string()), (PRELOAD_VAR, list)]
     }
 
+    /// Gives options to the C compilers that the program starts: paths that begin with the first of a pair
+    /// are written with the second instead, the last pair that fits being taken. GCC's `cc1`, `cc1plus` and
+    /// the GNU assembler take them (`-ffile-prefix-map`, `--debug-prefix-map`); other compilers get none.
+    ///
+    /// # Errors
+    /// If the file beside the log cannot be written.
+    pub fn map_prefixes(&self, pairs: &[(&Path, &Path)]) -> Result<(), TraceError> {
+        let mut options = Vec::new();
+        for (old, new) in pairs {
+            for option in ["c-ffile-prefix-map=", "a--debug-prefix-map="] {
+                options.extend_from_slice(option.as_bytes());
+                options.extend_from_slice(old.as_os_str().as_encoded_bytes());
+                options.push(b'=');
+                options.extend_from_slice(new.as_os_str().as_encoded_bytes());
+                options.push(0);
+            }
+        }
+        let path = self.options();
+        fs::write(&path, options).map_err(|source| TraceError::Io { path, source })
+    }
+
+    /// Where the preload object looks for options (`shim/options.rs`).
+    fn options(&self) -> PathBuf {
+        let mut path = self.log.clone().into_os_string();
+        path.push(".options");
+        path.into()
+    }
+
     /// Sets the variables on a command. An `LD_PRELOAD` set on the command, or else inherited from this
     /// process, is kept. (A command whose environment was cleared looks like one that inherits; use
     /// [`TraceSession::env`] there.)
@@ -160,6 +188,7 @@ impl TraceSession {
 impl Drop for TraceSession {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.log);
+        let _ = fs::remove_file(self.options());
     }
 }
 

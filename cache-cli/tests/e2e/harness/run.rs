@@ -86,7 +86,7 @@ impl Run {
         let mut names: Vec<_> = self
             .events
             .iter()
-            .filter(|event| event.result == result && !event.links())
+            .filter(|event| event.result == result && !event.links() && !event.runs_a_script())
             .map(|event| event.name.as_str())
             .collect();
         names.sort_unstable();
@@ -97,6 +97,15 @@ impl Run {
     pub(crate) fn linked(&self) -> BTreeSet<(&str, &str)> {
         let links = self.events.iter().filter(|event| event.links());
         links.map(|event| (event.name.as_str(), event.result.as_str())).collect()
+    }
+
+    /// How the run of each package's build script was served, by package.
+    pub(crate) fn scripts(&self) -> Vec<(&str, &str)> {
+        let runs = self.events.iter().filter(|event| event.runs_a_script());
+        let mut runs: Vec<_> =
+            runs.map(|event| (event.name.as_str(), event.result.as_str())).collect();
+        runs.sort_unstable();
+        runs
     }
 
     /// Names of the crates that were restored, sorted. These three are about libraries and checks.
@@ -166,6 +175,11 @@ impl Event {
     fn links(&self) -> bool {
         ["bin", "test", "proc-macro", "build-script", "cdylib", "dylib", "example", "bench"]
             .contains(&self.kind.as_str())
+    }
+
+    /// Whether it is the run of a build script.
+    pub(crate) fn runs_a_script(&self) -> bool {
+        self.kind == "build-script-run"
     }
 
     fn parse(line: &str) -> Self {
@@ -276,7 +290,7 @@ fn without_time(line: &str) -> String {
         return line.split(" in ").next().unwrap_or(line).to_owned();
     }
     // A panic names its thread by the kernel's number; cargo says how old a file is.
-    if line.starts_with("thread '")
+    if line.trim_start().starts_with("thread '")
         && let (Some((before, _)), Some((_, after))) = (line.split_once(" ("), line.split_once(')'))
     {
         return format!("{before}{after}");
