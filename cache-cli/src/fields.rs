@@ -13,7 +13,7 @@ pub(crate) fn named(recipe: &Recipe) -> Vec<(String, String)> {
 fn value(name: &str, bytes: &[u8]) -> String {
     let known = match name {
         "extern" => dependency(bytes),
-        "cwd" | "input" | "out-dir" => template(bytes),
+        "cwd" | "input" | "out-dir" | "linker" => template(bytes),
         _ if name.starts_with("arg:") => pieces(bytes).or_else(|| piece(bytes)),
         _ => None,
     };

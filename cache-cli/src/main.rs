@@ -22,7 +22,9 @@ use std::time::Instant;
 fn main() -> ExitCode {
     let started = Instant::now();
     let argv: Vec<_> = std::env::args_os().skip(1).collect();
-    if let Some(start) = wrapper::ScriptStart::of(&argv) {
+    if let Some((pid, started)) = wrapper::watched(&argv) {
+        wrapper::wait_and_write(pid, started)
+    } else if let Some(start) = wrapper::ScriptStart::of(&argv) {
         wrapper::run_script(start, started)
     } else if dispatch::is_invocation(&argv, &|name| std::env::var_os(name)) {
         wrapper::run(argv, started)

@@ -1,5 +1,7 @@
 //! Reasons in plain words.
 
+use cache_rustc::linker::Linker;
+
 use crate::events::{Change, Event};
 
 /// Why a unit was not cached at all.
@@ -25,6 +27,15 @@ pub(crate) fn through(why: &str) -> String {
     }
 }
 
+/// How to get a linker.
+pub(crate) fn install(linker: Linker) -> &'static str {
+    match linker {
+        Linker::Wild => "install it (cargo install --locked wild-linker)",
+        Linker::Mold => "install it (Debian: apt-get install mold)",
+        Linker::Lld => "install it (Debian: apt-get install lld)",
+    }
+}
+
 /// What differed from an earlier build of the same recipe.
 pub(crate) fn change(change: &Change) -> String {
     let Change { kind, subject, how } = change;
@@ -47,6 +58,9 @@ pub(crate) fn not_stored(event: &Event) -> Option<String> {
     let said = match code {
         "" => return None,
         "failed" => "it did not compile".into(),
+        "edit-loop" => {
+            "of a crate that is being edited, two states in half an hour are stored".into()
+        }
         "read-only" => "larder was set to read only".into(),
         "store-read-only" => format!("the store cannot be written: {detail}"),
         "store-full" => format!("there is no room: {detail}"),

@@ -287,7 +287,7 @@ fn malformed_outcomes_are_refused() {
     };
     assert!(Record::decode(&seal(1, 1, &[], &with_outcome(&output(4, 0o777, 1)))).is_ok());
     for (outcome, error) in [
-        (output(5, 0, 1), malformed("unknown role")),
+        (output(7, 0, 1), malformed("unknown role")),
         (output(0, 0o1000, 1), malformed("mode beyond 0o777")),
         (output(0, 0o4755, 1), malformed("mode beyond 0o777")),
         (output(0, 0, 2), malformed("unknown content tag")),

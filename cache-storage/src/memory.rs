@@ -9,8 +9,8 @@ use cache_core::{Digest, RecipeKey};
 use futures::StreamExt;
 
 use crate::{
-    BlobStream, Capabilities, Expected, RecordKeyStream, Result, Revision, Store, StoreError,
-    StoredRecord,
+    BlobStream, Capabilities, Expected, RecordKeyStream, Result, Revision, SizedBlob, Store,
+    StoreError, StoredRecord,
 };
 
 /// A store in memory. Nothing is evicted.
@@ -38,12 +38,16 @@ impl MemoryStore {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn blob(&self, digest: &Digest) -> Result<Bytes> {
+        self.state().blobs.get(digest).cloned().ok_or(StoreError::BlobAbsent(*digest))
+    }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { write: true, files: false, remote: false }
+        Capabilities::default().with_write(true)
     }
 
     async fn get_record(&self, key: &RecipeKey) -> Result<Option<StoredRecord>> {
@@ -86,9 +90,13 @@ impl Store for MemoryStore {
     }
 
     async fn read_blob(&self, digest: &Digest) -> Result<BlobStream<'_>> {
-        let bytes = self.state().blobs.get(digest).cloned();
-        let bytes = bytes.ok_or(StoreError::BlobAbsent(*digest))?;
-        Ok(futures::stream::iter([Ok(bytes)]).boxed())
+        Ok(futures::stream::iter([Ok(self.blob(digest)?)]).boxed())
+    }
+
+    async fn read_sized_blob(&self, digest: &Digest) -> Result<SizedBlob<'_>> {
+        let bytes = self.blob(digest)?;
+        let size = Some(bytes.len() as u64);
+        Ok(SizedBlob { size, bytes: futures::stream::iter([Ok(bytes)]).boxed() })
     }
 
     async fn write_blob(

@@ -13,16 +13,20 @@ pub const WORDS: &[&[u8]] = &[
     b"workspace",
 ];
 
-/// Checks the bytes as they are, with a right checksum, and as the payload of an envelope.
+/// Checks the bytes as they are, with a right checksum, and as the payload of either envelope.
 pub fn check(data: &[u8]) {
     check_one(data);
     if let Some(len) = data.len().checked_sub(Digest::LEN) {
         check_one(&sealed(data[..len].to_vec()));
     }
-    let mut out = b"\x89ldr\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
-    out.extend((data.len() as u64).to_le_bytes());
-    out.extend(data);
-    check_one(&sealed(out));
+    for kind in [1, 2] {
+        let mut out = b"\x89ldr\x01".to_vec();
+        out.extend([kind, 1, 0]);
+        out.extend([0; 8]);
+        out.extend((data.len() as u64).to_le_bytes());
+        out.extend(data);
+        check_one(&sealed(out));
+    }
 }
 
 fn sealed(mut body: Vec<u8>) -> Vec<u8> {
@@ -32,6 +36,10 @@ fn sealed(mut body: Vec<u8>) -> Vec<u8> {
 }
 
 fn check_one(bytes: &[u8]) {
+    if let Ok(signed) = wire::open_signed(bytes) {
+        assert_eq!(wire::seal_signed(&signed), bytes, "one signed record, one encoding");
+        assert!(Record::decode(bytes).is_err());
+    }
     let refs = wire::refs(bytes);
     let view = RecordView::parse(bytes);
     if let Ok(view) = &view {

@@ -2,7 +2,11 @@
 //!
 //! - `bench`: whole builds through larder next to plain cargo and whatever other caches are found;
 //! - `bench hit`: the cost of one hit, as a whole process;
+//! - `bench edits`: the cost of an edit, next to plain cargo;
+//! - `bench six`: several checkouts built at once;
+//! - `bench store`: which layout of a store is faster;
 //! - `count`: which compilers a fully cached build still starts;
+//! - `servers`: a command next to real storage servers;
 //! - `ci`: everything that `.ci/run` checks.
 #![forbid(unsafe_code)]
 
@@ -17,6 +21,7 @@ mod larder;
 mod measure;
 mod readme;
 mod repo;
+mod servers;
 mod shim;
 mod subject;
 mod tools;
@@ -28,7 +33,11 @@ usage:
   cargo xtask bench [--subject fd-find|eza|self|NAME@VERSION|PATH]... [--runs 3]
                     [--peers auto|none] [--larder FILE] [--json FILE] [--keep]
   cargo xtask bench hit [--runs 50] [--larder FILE] [--keep]
+  cargo xtask bench edits [--subject self] [--file SOURCE] [--edits 20] [--json FILE]
+  cargo xtask bench six [--subject fd-find]... [--runs 3] [--json FILE]
+  cargo xtask bench store [--runs 30] [--dir DIRECTORY]...
   cargo xtask count [--subject fd-find] [--larder FILE] [--keep]
+  cargo xtask servers -- COMMAND
   cargo xtask ci [STEP]...      (all steps, or those named; --list names them)
 
 Other caches (sccache, kache, mbx) are measured too when they are on PATH or in the
@@ -56,6 +65,7 @@ fn dispatch() -> anyhow::Result<ExitCode> {
     match arguments.next()? {
         Some(lexopt::Arg::Value(task)) if task == "bench" => bench::main(arguments),
         Some(lexopt::Arg::Value(task)) if task == "count" => count::main(arguments),
+        Some(lexopt::Arg::Value(task)) if task == "servers" => servers::main(arguments),
         Some(lexopt::Arg::Value(task)) if task == "ci" => ci::main(arguments),
         Some(lexopt::Arg::Long("help") | lexopt::Arg::Short('h')) => {
             println!("{USAGE}");

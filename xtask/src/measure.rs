@@ -52,13 +52,35 @@ pub(crate) fn measure(
     stop()?;
     reap_orphans();
     let cpu = children_cpu()?.saturating_sub(before);
-    ensure!(
-        output.status.success(),
-        "{command:?}: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
+    succeeded(command, &output)?;
     Ok((Cost { wall, cpu }, output))
+}
+
+/// Runs all of `commands` at once; what they took together.
+///
+/// # Errors
+/// When one of them cannot be started or fails (with its stderr).
+pub(crate) fn measure_all(commands: &mut [Command]) -> Result<Cost> {
+    let before = children_cpu()?;
+    let began = Instant::now();
+    let outputs: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> =
+            commands.iter_mut().map(|command| scope.spawn(|| command.output())).collect();
+        running.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+    });
+    let wall = began.elapsed();
+    let cpu = children_cpu()?.saturating_sub(before);
+    for (command, output) in commands.iter().zip(outputs) {
+        let output = output.map_err(|_| anyhow::anyhow!("a thread failed"))?;
+        succeeded(command, &output.with_context(|| format!("cannot run {command:?}"))?)?;
+    }
+    Ok(Cost { wall, cpu })
+}
+
+fn succeeded(command: &Command, output: &Output) -> Result<()> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+    Ok(())
 }
 
 /// CPU time of all descendants that have ended and been waited for.

@@ -30,13 +30,14 @@ fn describe(config: &Config) -> String {
         names => names.join(", "),
     };
     let linker = config.linker.value.map_or("default", Linker::name);
-    let rows: [(&str, String, &Origin); 9] = [
+    let rows: [(&str, String, &Origin); 10] = [
         ("dir", path(config.dir.value.as_deref()), &config.dir.origin),
         ("mode", config.mode.value.name().into(), &config.mode.origin),
         ("paths", paths.into(), &config.paths.origin),
         ("size", places::budget(config.size.value), &config.size.origin),
         ("log", path(config.log.value.as_deref()), &config.log.origin),
         ("trace", on_off(config.trace.value), &config.trace.origin),
+        ("fill", on_off(config.fill.value), &config.fill.origin),
         ("build-scripts", on_off(config.scripts.value), &config.scripts.origin),
         ("build-scripts-except", except, &config.scripts_except.origin),
         ("link.linker", linker.into(), &config.linker.origin),

@@ -3,6 +3,7 @@
 mod config;
 mod doctor;
 mod gc;
+mod key;
 mod setup;
 mod stats;
 mod verify;
@@ -14,6 +15,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use cache_rustc::linker::Linker;
+
+use crate::config::other_linker;
 use crate::trial;
 
 /// A compile cache for Rust.
@@ -31,6 +35,9 @@ struct Cli {
 enum Command {
     /// Build a project with and without larder, in temporary copies, and compare
     Try {
+        /// Compare linkers instead: the usual one with wild, mold or lld
+        #[arg(long, value_name = "LINKER", value_parser = linker)]
+        linker: Option<Linker>,
         /// The project's directory
         #[arg(default_value = ".")]
         path: PathBuf,
@@ -76,6 +83,9 @@ enum Command {
         #[arg(long)]
         repair: bool,
     },
+    /// Make or show a key that signs what is stored
+    #[command(subcommand)]
+    Key(key::Key),
     /// Show each setting and where it came from
     Config,
 }
@@ -90,13 +100,16 @@ pub(crate) fn run() -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Try { path, cargo_args } => trial::run(&path, &cargo_args).map(|()| true),
+        Command::Try { linker, path, cargo_args } => {
+            trial::run(&path, linker, &cargo_args).map(|()| true)
+        }
         Command::Setup { undo, yes } => setup::run(undo, yes),
         Command::Stats { json, zero } => stats::run(json, zero),
         Command::Why { name } => why::run(&name),
         Command::Doctor => doctor::run(),
         Command::Gc { size } => gc::run(size.as_deref()),
         Command::Verify { repair } => verify::run(repair),
+        Command::Key(key) => key::run(key),
         Command::Config => Ok(config::run()),
     };
     match result {
@@ -107,4 +120,8 @@ pub(crate) fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn linker(value: &str) -> Result<Linker, String> {
+    other_linker(value).map_err(|unusable| format!("{}; {}", unusable.message, unusable.fix))
 }

@@ -7,6 +7,7 @@
 //! size = "20GiB"              # a size, "auto" or "unlimited"
 //! log = "/tmp/larder.log"     # one line per compiler invocation
 //! trace = true                # whether compilers are traced
+//! fill = true                 # whether a known build is put in place before cargo looks
 //! build-scripts = true        # whether runs of build scripts are cached
 //! build-scripts-except = ["openssl-sys"]  # packages whose build scripts always run
 //!
@@ -23,7 +24,7 @@ use toml_edit::{Document, Item, TableLike, Value};
 use super::values::{self, Unusable, suggest};
 use super::{Config, Origin, Problem, Setting};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "dir",
     "mode",
     "paths",
@@ -33,6 +34,7 @@ const KEYS: [&str; 9] = [
     "build-scripts",
     "build-scripts-except",
     "link.linker",
+    "fill",
 ];
 
 /// Puts the file's values into `config`.
@@ -106,6 +108,7 @@ impl File<'_> {
             "trace" => {
                 config.trace = Setting { value: truth(item)?, origin };
             }
+            "fill" => config.fill = Setting { value: truth(item)?, origin },
             "build-scripts" => config.scripts = Setting { value: truth(item)?, origin },
             "build-scripts-except" => {
                 config.scripts_except = Setting { value: packages(item)?, origin };

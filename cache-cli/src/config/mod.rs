@@ -74,6 +74,8 @@ pub(crate) struct Config {
     pub(crate) scripts_except: Setting<Vec<String>>,
     /// The linker that links go to; `None`: rustc's choice.
     pub(crate) linker: Setting<Option<Linker>>,
+    /// Whether known builds are put in place before cargo looks.
+    pub(crate) fill: Setting<bool>,
     /// The store's place when none is configured.
     pub(crate) default_dir: Option<PathBuf>,
     /// What could not be used.
@@ -104,6 +106,7 @@ impl Config {
             trace: Setting::default(true),
             scripts: Setting::default(true),
             scripts_except: Setting::default(Vec::new()),
+            fill: Setting::default(true),
             linker: Setting::default(None),
             default_dir,
             problems: Vec::new(),
@@ -156,6 +159,7 @@ impl Config {
         take(env, "LARDER_BUILD_SCRIPTS", &|v| on_off(&text(v)), scripts, problems);
         let list = |v: &OsString| values::packages(text(v).split(','));
         take(env, "LARDER_BUILD_SCRIPTS_EXCEPT", &list, except, problems);
+        take(env, "LARDER_FILL", &|v| on_off(&text(v)), &mut self.fill, problems);
         let linker = |v: &OsString| values::linker(&text(v));
         take(env, "LARDER_LINKER", &linker, &mut self.linker, problems);
     }

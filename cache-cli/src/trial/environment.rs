@@ -17,6 +17,10 @@ const OTHERS: [&str; 7] = [
     "CARGO_BUILD_BUILD_DIR",
 ];
 
+/// What decides over larder itself.
+const OURS: [&str; 6] =
+    ["LARDER", "LARDER_DIR", "LARDER_CONFIG", "LARDER_LOG", "LARDER_SIZE", "LARDER_LINKER"];
+
 /// What `cargo run` adds for the program it starts, which a shell would not have.
 const CARGO_RUN: [&str; 5] =
     ["CARGO", "LD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "OUT_DIR", "RUST_RECURSION_COUNT"];
@@ -33,6 +37,8 @@ pub(super) struct Environment {
     rustup: Option<OsString>,
     /// `rustc -vV`.
     version: String,
+    /// `rustc --print sysroot`.
+    sysroot: PathBuf,
 }
 
 impl Environment {
@@ -46,6 +52,7 @@ impl Environment {
             by_cargo: std::env::var_os("CARGO_MANIFEST_DIR").is_some(),
             rustup: None,
             version: String::new(),
+            sysroot: PathBuf::new(),
         };
         let mut rustup = environment.command("rustup".as_ref(), path);
         let selected = rustup.args(["show", "active-toolchain"]).output();
@@ -54,12 +61,15 @@ impl Environment {
                 Some(String::from_utf8(output.stdout).ok()?.split_whitespace().next()?.into())
             });
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let output = environment
-            .command(&rustc, path)
-            .arg("-vV")
-            .output()
-            .with_context(|| format!("cannot run {}; is Rust installed?", rustc.display()))?;
-        environment.version = String::from_utf8_lossy(&output.stdout).into_owned();
+        let ask = |question: &[&str]| {
+            let output = environment.command(&rustc, path).args(question).output();
+            output
+                .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+                .with_context(|| format!("cannot run {}; is Rust installed?", rustc.display()))
+        };
+        let (version, sysroot) = (ask(&["-vV"])?, ask(&["--print", "sysroot"])?);
+        environment.version = version;
+        environment.sysroot = sysroot.trim_end().into();
         Ok(environment)
     }
 
@@ -72,6 +82,11 @@ impl Environment {
     pub(super) fn host(&self) -> &str {
         let host = self.version.lines().find_map(|line| line.strip_prefix("host: "));
         host.unwrap_or_default()
+    }
+
+    /// The toolchain's directory.
+    pub(super) fn sysroot(&self) -> &Path {
+        &self.sysroot
     }
 
     /// cargo in `directory`, without any wrapper: an empty `RUSTC_WRAPPER` also overrides
@@ -109,10 +124,7 @@ impl Environment {
         let by_cargo = CARGO_RUN.contains(&name)
             || CARGO_RUN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || (name == "RUSTUP_TOOLCHAIN" && !is_users_toolchain());
-        OTHERS.contains(&name)
-            || ["LARDER", "LARDER_DIR", "LARDER_CONFIG", "LARDER_LOG", "LARDER_SIZE"]
-                .contains(&name)
-            || (self.by_cargo && by_cargo)
+        OTHERS.contains(&name) || OURS.contains(&name) || (self.by_cargo && by_cargo)
     }
 }
 

@@ -12,6 +12,7 @@
 mod copy;
 mod disk;
 mod environment;
+mod linker;
 mod phase;
 mod project;
 mod report;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use cache_rustc::linker::Linker;
 use cache_storage::{DiskOptions, DiskStore};
 
 use crate::commands::why;
@@ -33,12 +35,13 @@ use report::Findings;
 /// Room that even a small project needs for two target directories and a store.
 const LEAST_ROOM: u64 = 512 << 20;
 
-/// Builds the project at `path` three times and prints what it took.
+/// Builds the project at `path` three times and prints what it took; or, with a linker, compares
+/// builds that are linked as ever with builds that are linked with this linker.
 ///
 /// # Errors
-/// When the project cannot be copied or does not build with plain cargo, when there is no room, or
-/// when the user interrupts.
-pub(crate) fn run(path: &Path, cargo_args: &[OsString]) -> Result<()> {
+/// When the project cannot be copied or does not build with plain cargo, when there is no room or no
+/// such linker, or when the user interrupts.
+pub(crate) fn run(path: &Path, linker: Option<Linker>, cargo_args: &[OsString]) -> Result<()> {
     let path = path.canonicalize().with_context(|| format!("no directory {}", path.display()))?;
     let phases = Phases::new()?;
     let environment = Environment::of(&path)?;
@@ -47,7 +50,11 @@ pub(crate) fn run(path: &Path, cargo_args: &[OsString]) -> Result<()> {
         .prefix("larder-try-")
         .tempdir()
         .context("cannot make a temporary directory; let TMPDIR name another place")?;
-    let result = Trial { phases, environment, project, temp: temp.path(), cargo_args }.run();
+    let trial = Trial { phases, environment, project, temp: temp.path(), cargo_args };
+    let result = match linker {
+        None => trial.run().map(|findings| findings.to_string()),
+        Some(linker) => trial.compare(linker).map(|comparison| comparison.to_string()),
+    };
     let place = temp.path().to_owned();
     let removed = temp.close();
     let findings = result?;

@@ -23,18 +23,7 @@ impl Project {
     /// # Errors
     /// When there is none, or it is not whole without files outside its directory.
     pub(super) fn find(path: &Path, environment: &Environment) -> Result<Self> {
-        let mut command = environment.cargo(path);
-        command.args(["metadata", "--format-version=1", "--no-deps", "--offline"]);
-        let output = command.output().context("cannot run cargo; is it on PATH?")?;
-        if !output.status.success() {
-            bail!(
-                "{} is no cargo project: {}",
-                path.display(),
-                String::from_utf8_lossy(&output.stderr).trim_end()
-            );
-        }
-        let metadata: Value =
-            serde_json::from_slice(&output.stdout).context("cargo metadata was not understood")?;
+        let metadata = metadata(path, environment)?;
         let root = metadata["workspace_root"]
             .as_str()
             .ok_or_else(|| anyhow!("cargo metadata names no workspace_root"))?;
@@ -70,6 +59,24 @@ impl Project {
         }
         Ok(())
     }
+}
+
+/// What `cargo metadata` says of the workspace that `path` is in.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn metadata(path: &Path, environment: &Environment) -> Result<Value> {
+    let mut command = environment.cargo(path);
+    command.args(["metadata", "--format-version=1", "--no-deps", "--offline"]);
+    let output = command.output().context("cannot run cargo; is it on PATH?")?;
+    if !output.status.success() {
+        bail!(
+            "{} is no cargo project: {}",
+            path.display(),
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    serde_json::from_slice(&output.stdout).context("cargo metadata was not understood")
 }
 
 /// A path dependency outside the workspace would not be where its manifest says.

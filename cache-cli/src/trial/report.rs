@@ -40,14 +40,7 @@ impl fmt::Display for Findings {
 impl Findings {
     fn times(&self) -> Vec<Vec<String>> {
         let [plain, cold, warm] = &self.costs;
-        let row = |name: &str, cost: &Cost| {
-            vec![
-                name.to_owned(),
-                text::duration(cost.wall),
-                text::duration(cost.cpu),
-                ratio(plain.wall, cost.wall),
-            ]
-        };
+        let row = |name: &str, cost: &Cost| row(name, cost, plain);
         let head = ["", "wall", "CPU", "speed"].map(str::to_owned).to_vec();
         vec![
             head,
@@ -91,6 +84,12 @@ impl Findings {
         .map(|(name, bytes)| vec![name.to_owned(), text::bytes(bytes)]);
         writeln!(f, "Disk, hard links counted once:\n{}", text::table(&rows))
     }
+}
+
+/// What a build took, and how much faster that is than `base`.
+pub(super) fn row(name: &str, cost: &Cost, base: &Cost) -> Vec<String> {
+    let (wall, cpu) = (text::duration(cost.wall), text::duration(cost.cpu));
+    vec![name.to_owned(), wall, cpu, ratio(base.wall, cost.wall)]
 }
 
 /// Hits and units of each kind.

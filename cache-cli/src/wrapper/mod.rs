@@ -3,6 +3,7 @@
 //! Whatever fails here, the compiler runs as if this program were not there: nothing is printed
 //! but what the compiler prints, and the exit is the compiler's.
 
+mod build;
 mod collect;
 mod end;
 mod line;
@@ -18,12 +19,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cache_core::Recipe;
-use cache_rustc::engine::{Engine, Laps, Miss, Options, Prepared, Report, Request, Served};
+use cache_rustc::engine::{Engine, Laps, Miss, Options, Prepared, Report, Request, Served, Start};
 
 use crate::config::Config;
 use crate::events::{self, Event};
 use crate::fields;
 use crate::places::{self, Places};
+pub(crate) use build::{wait_and_write, watched};
 pub(crate) use script::{ScriptStart, run as run_script};
 use sink::Passed;
 
@@ -82,6 +84,7 @@ fn serve(argv: &[OsString], started: Instant, passed: &Passed) -> Option<ExitSta
         linker: config.linker.value,
         flights: store.flights(),
         launcher: script::launcher(&config),
+        no_launcher: config.scripts_except.value.clone(),
         job_token: true,
         ..Options::new(state_dir)
     };
@@ -101,7 +104,8 @@ fn serve(argv: &[OsString], started: Instant, passed: &Passed) -> Option<ExitSta
             let status = engine.serve(&unit, passed, &mut laps, &mut report);
             (Some(unit), status)
         }
-        Prepared::Through(through) if through.rewrites() => {
+        // Also where a linker was added.
+        Prepared::Through(through) if through.rewrites() || through.argv != argv => {
             report.spans.key_us = laps.lap();
             let status = engine.pass(&through, &request, passed, &mut report);
             report.spans.run_us = laps.lap();
@@ -114,9 +118,15 @@ fn serve(argv: &[OsString], started: Instant, passed: &Passed) -> Option<ExitSta
             report.kind = through.kind;
             report.served = Served::Through { reason: through.reason };
             notes.write(&mut report, None);
+            if build::is_first_question(argv) {
+                build::fill(&notes, &engine);
+            }
             return None;
         }
     };
+    if unit.is_some() {
+        build::note(&notes, &engine, &Start::Compile(request), &report);
+    }
     if let Err(error) = &status {
         report.faults.push(format!("not-started: {error}"));
     }
@@ -147,6 +157,12 @@ impl Notes<'_> {
         self.write(&mut report, None);
     }
 
+    /// A unit that was put in place for cargo to find.
+    fn write_filled(&self, report: &mut Report) {
+        let event = Event::of(report);
+        self.append(&event);
+    }
+
     fn write(&self, report: &mut Report, recipe: Option<&Recipe>) {
         report.spans.total_us = self.elapsed();
         let mut event = Event::of(report);
@@ -155,11 +171,15 @@ impl Notes<'_> {
         {
             event.recipe = fields::named(recipe);
         }
+        self.append(&event);
+    }
+
+    fn append(&self, event: &Event) {
         if let Some(places) = self.places {
-            let _ = events::append(&places.events, &event);
+            let _ = events::append(&places.events, event);
         }
         if let Some(log) = &self.config.log.value {
-            line::append(log, &event);
+            line::append(log, event);
         }
     }
 }

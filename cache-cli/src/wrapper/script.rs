@@ -10,10 +10,12 @@ use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::Arc;
 use std::time::Instant;
 
-use cache_rustc::engine::{Engine, Laps, Options, Report, SCRIPT_KIND, ScriptRequest, Served};
+use cache_rustc::engine::{
+    Engine, Laps, Options, Report, SCRIPT_KIND, ScriptRequest, Served, Start,
+};
 
 use super::sink::Passed;
-use super::{Notes, collect, end, plain};
+use super::{Notes, build, collect, end, plain};
 use crate::config::Config;
 use crate::places;
 
@@ -38,8 +40,7 @@ impl ScriptStart {
 
 /// The program that launchers are to start: this one, where it may serve build scripts.
 pub(super) fn launcher(config: &Config) -> Option<PathBuf> {
-    let package = std::env::var_os("CARGO_PKG_NAME")?;
-    config.serves_script_of(&package).then(|| std::env::current_exe().ok()).flatten()
+    config.scripts.value.then(|| std::env::current_exe().ok()).flatten()
 }
 
 /// Serves the start of a build script. Returns only the exit code of one that could not be started.
@@ -110,6 +111,7 @@ fn serve(start: &ScriptStart, started: Instant, passed: &Passed) -> Option<ExitS
         report.faults.push(format!("not-started: {error}"));
     }
     notes.write(&mut report, Some(&run.recipe));
+    build::note(&notes, &engine, &Start::Script(request), &report);
     if matches!(report.served, Served::Miss { not_stored: None, .. }) {
         collect::if_due(&store);
     }

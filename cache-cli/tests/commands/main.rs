@@ -2,6 +2,10 @@
 
 mod config;
 mod doctor;
+#[path = "../e2e/harness/installed.rs"]
+mod installed;
+mod key;
+mod linker;
 mod maintenance;
 #[path = "../e2e/harness/program.rs"]
 mod program;

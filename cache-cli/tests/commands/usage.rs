@@ -17,7 +17,7 @@ fn help_and_version_succeed() {
     let home = Home::new();
     let help = home.run(&["--help"]);
     assert_eq!(help.code, Some(0));
-    for command in ["try", "setup", "stats", "why", "doctor", "gc", "verify", "config"] {
+    for command in ["try", "setup", "stats", "why", "doctor", "gc", "verify", "key", "config"] {
         assert!(help.out.lines().any(|line| line.trim_start().starts_with(command)), "{command}");
     }
     let version = home.run(&["--version"]);

@@ -5,6 +5,9 @@
 //! the tests share the machine's cores.
 
 mod direct;
+mod edits;
+mod fill;
+mod flight;
 mod fresh;
 mod harness;
 mod language;

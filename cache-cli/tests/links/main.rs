@@ -5,10 +5,13 @@
 //! and files with the same dynamic section. What is served again must be what this linker would
 //! have made from what lies here now, whichever way it finds it.
 
+mod choice;
 mod edits;
 #[path = "../e2e/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with other tests, which use the rest")]
 mod harness;
+#[path = "../e2e/harness/installed.rs"]
+mod installed;
 mod kinds;
 mod linkers;
 mod native;

@@ -1,6 +1,6 @@
 //! Archives and shared libraries behind `-l` in every spelling, and where they are found.
 
-use crate::harness::{Checkout, Files, Lab};
+use crate::harness::{Checkout, Files, Lab, Run};
 use crate::support::{
     DECLARATION, MAIN, all_hits, archive, expect, follows, foreign, oracle, rebuild, shared,
 };
@@ -213,7 +213,14 @@ fn archive_behind_two_crates(kind: &str) {
     expect(&first.runs()[0], "bin", "app", "miss");
     expect(&first.runs()[1], "bin", "app", "miss");
     expect(&first.runs()[2], "bin", "app", "hit");
-    second.runs()[..3].iter().for_each(all_hits);
+    let built = second.runs();
+    for run in &built[..3] {
+        let others = run.events.iter().filter(|event| !event.runs_a_script());
+        assert!(others.clone().count() > 0 && others.clone().all(|event| event.result == "hit"));
+    }
+    // Over what the run before left, the script runs as it would without the wrapper.
+    let served: Vec<_> = built[..3].iter().map(Run::scripts).collect();
+    assert_eq!(served, [[("foo-sys", "hit")], [("foo-sys", "miss")], [("foo-sys", "hit")]]);
 }
 
 #[test]

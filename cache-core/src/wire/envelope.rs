@@ -10,7 +10,8 @@ pub const VERSION: u16 = 1;
 
 const MAGIC: [u8; 4] = *b"\x89ldr";
 const ENVELOPE_VERSION: u8 = 1;
-const KIND_RECORD: u8 = 1;
+pub(super) const KIND_RECORD: u8 = 1;
+pub(super) const KIND_SIGNED: u8 = 2;
 const REF_LEN: usize = Digest::LEN + size_of::<u64>();
 
 /// An envelope whose structure and checksum are right.
@@ -46,13 +47,15 @@ impl<'a> Envelope<'a> {
         Ok(Self { kind, version, refs, payload })
     }
 
-    /// The payload, if it is one that this program reads.
-    pub(super) fn payload(&self) -> Result<&'a [u8], DecodeError> {
-        match (self.kind, self.version) {
-            (KIND_RECORD, VERSION) => Ok(self.payload),
-            (KIND_RECORD, version) => Err(DecodeError::Unsupported { version }),
-            (kind, _) => Err(DecodeError::Kind { kind }),
+    /// The payload, if it is of this kind and version.
+    pub(super) fn payload(&self, kind: u8, version: u16) -> Result<&'a [u8], DecodeError> {
+        if self.kind != kind {
+            return Err(DecodeError::Kind { kind: self.kind });
         }
+        if self.version != version {
+            return Err(DecodeError::Unsupported { version: self.version });
+        }
+        Ok(self.payload)
     }
 
     /// The refs, checked to be strictly ascending.
@@ -70,16 +73,20 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Puts a record's payload of this version into an envelope. `refs` are sorted and freed of
-/// repeats here.
-pub(super) fn seal(mut refs: Vec<(Digest, u64)>, payload: &[u8]) -> Vec<u8> {
+/// Puts a payload into an envelope. `refs` are sorted and freed of repeats here.
+pub(super) fn seal(
+    kind: u8,
+    version: u16,
+    mut refs: Vec<(Digest, u64)>,
+    payload: &[u8],
+) -> Vec<u8> {
     refs.sort_unstable();
     refs.dedup();
     let mut writer = Writer::default();
     writer.raw(&MAGIC);
     writer.u8(ENVELOPE_VERSION);
-    writer.u8(KIND_RECORD);
-    writer.u16(VERSION);
+    writer.u8(kind);
+    writer.u16(version);
     writer.u64(refs.len() as u64);
     for (digest, size) in &refs {
         writer.digest(digest);

@@ -8,7 +8,7 @@
 //! |----------|-----------------|-----------------------------------------------------------------|
 //! | 4        | magic           | `89 6C 64 72` (`\x89ldr`; no text begins so)                    |
 //! | 1        | envelope version| 1                                                               |
-//! | 1        | payload kind    | 1: record                                                       |
+//! | 1        | payload kind    | 1: record; 2: signed record                                     |
 //! | 2        | payload version | [`VERSION`]; what the payload's bytes mean                      |
 //! | 8        | ref count *n*   | blobs the payload names                                         |
 //! | 40 × *n* | refs            | digest (32), size (8); strictly ascending                       |
@@ -26,13 +26,17 @@
 //! | facts    | the distinct facts of all entries, strictly ascending in the order of [`Fact`](crate::Fact) |
 //! | entry    | created (8), fact count (varint), index of each fact (4 each, strictly ascending), outcome length (varint), outcome |
 //! | outcome  | exit code (4, two's complement), cost in µs (8), stdout (segments), stderr (segments), output count (varint), outputs |
-//! | output   | role (1: `0` metadata, `1` rlib, `2` dep-info, `3` executable, `4` other), mode (4, at most `0o777`), path (template), content |
+//! | output   | role (1: `0` metadata, `1` rlib, `2` dep-info, `3` executable, `4` other, `5` directory, `6` symbolic link), mode (4, at most `0o777`), path (template), content |
 //! | content  | `0` digest (32) size (8) &#124; `1` segments                                      |
 //! | segments | count (varint), then each: `0` bytes &#124; `1` root                              |
 //! | template | `0` root, rest (bytes) &#124; `1` path (bytes)                                    |
 //! | root     | text of the form of [`RootName`](crate::RootName)                                 |
 //! | fact     | `0` variant: name (text), value (32) &#124; `1` bound: root, path (bytes) &#124; `2` env: name (bytes), value &#124; `3` absent: template &#124; `4` present: template, kind (1: `0` file, `1` directory, `2` other, `3` program) &#124; `5` link: template, target (template) &#124; `6` directory: template, listing (32) &#124; `7` file: template, digest (32) |
 //! | env value| `0` unset &#124; `1` digest (32) &#124; `2` template                              |
+//!
+//! The payload of a signed record, whose version is 1: the signer's ed25519 public key (32), a
+//! signature (64), the record in its own envelope (the rest). Its refs are those of that record.
+//! What is signed, and which keys count, is not this crate's matter; see [`open_signed`].
 //!
 //! Entries of one record have nearly all their facts in common, so facts are stored once and
 //! named by index: sixteen entries cost little more than one, and a reader checks each fact once
@@ -78,11 +82,13 @@ mod fact;
 mod outcome;
 mod reader;
 mod record;
+mod signed;
 mod view;
 mod writer;
 
 pub use envelope::{VERSION, refs};
 pub use error::DecodeError;
+pub use signed::{SignedRecord, open_signed, seal_signed};
 pub use view::{EntryView, RecordView};
 
 /// Decoding keeps at most this many bytes of memory per byte of input.

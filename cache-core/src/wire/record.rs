@@ -1,6 +1,6 @@
 //! Whole records to bytes and back.
 
-use super::envelope::{Envelope, seal};
+use super::envelope::{Envelope, KIND_RECORD, VERSION, seal};
 use super::fact::write_fact;
 use super::outcome::write_outcome;
 use super::writer::Writer;
@@ -29,7 +29,7 @@ impl Record {
         for (entry, indices) in entries.iter().zip(&indices) {
             write_entry(&mut payload, entry, indices);
         }
-        seal(named_blobs(entries), payload.as_bytes())
+        seal(KIND_RECORD, VERSION, named_blobs(entries), payload.as_bytes())
     }
 
     /// The record of these bytes.

@@ -1,7 +1,7 @@
 //! A record read in place: what a look-up needs, without copying what it does not.
 
 use super::DecodeError;
-use super::envelope::Envelope;
+use super::envelope::{Envelope, KIND_RECORD, VERSION};
 use super::fact::{MIN_FACT, Names};
 use super::outcome::read_outcome;
 use super::reader::Reader;
@@ -43,7 +43,7 @@ impl<'a> RecordView<'a> {
     }
 
     pub(super) fn of(envelope: &Envelope<'a>) -> Result<Self> {
-        let mut reader = Reader::new(envelope.payload()?);
+        let mut reader = Reader::new(envelope.payload(KIND_RECORD, VERSION)?);
         let recipe = reader.bytes()?;
         let facts = read_facts(&mut reader)?;
         let entries = read_entries(&mut reader, facts.len())?;

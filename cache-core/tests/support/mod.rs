@@ -164,7 +164,15 @@ pub(crate) fn text_template() -> impl Strategy<Value = TextTemplate> {
 }
 
 fn output() -> impl Strategy<Value = Output> {
-    let roles = vec![Role::Metadata, Role::Rlib, Role::DepInfo, Role::Executable, Role::Other];
+    let roles = vec![
+        Role::Metadata,
+        Role::Rlib,
+        Role::DepInfo,
+        Role::Executable,
+        Role::Other,
+        Role::Directory,
+        Role::Symlink,
+    ];
     let content = prop_oneof![
         (digest(), any::<u64>()).prop_map(|(digest, size)| Content::Blob { digest, size }),
         text_template().prop_map(Content::Text),

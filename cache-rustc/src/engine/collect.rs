@@ -66,8 +66,8 @@ pub(super) fn collect(
             let scan = scan(&known.path, &bytes)
                 .map_err(|error| format!("output-unreadable: {}: {error}", known.path.display()))?;
             bound.iter_mut().zip(&scan.found).for_each(|(bound, found)| *bound |= found);
-            let may_link = known.role == Role::Rlib && unit.may_link();
-            let placement = if may_link { Placement::MayLink } else { Placement::Private };
+            let placement =
+                if unit.may_link(known.role) { Placement::MayLink } else { Placement::Private };
             adoptions.push(Adoption {
                 digest: scan.digest,
                 size: scan.size,

@@ -84,6 +84,12 @@ impl Edit {
     }
 }
 
+/// Whether a miss of this unit would be one edit of many, so not stored.
+#[must_use]
+pub(super) fn is_loop(unit: &Unit, state_dir: &Path) -> bool {
+    Edit::of(unit, state_dir).is_some_and(|edit| edit.is_one_of_many())
+}
+
 fn place(tag: u64) -> u64 {
     tag % SLOTS * SLOT as u64
 }

@@ -72,7 +72,7 @@ impl<'e> JobToken<'e> {
 
     /// Takes a token if one is free. Gives whether one is held now.
     pub(super) fn take_at_once(&mut self) -> bool {
-        if self.given.as_mut().is_some_and(|given| given.read()) {
+        if self.given.as_mut().is_some_and(Given::read) {
             self.given = None;
         }
         self.given.is_none()
@@ -99,8 +99,8 @@ impl Given {
     /// Whether a token was there, or never will be.
     fn read(&mut self) -> bool {
         match self.tokens.read(&mut [0]) {
-            // Nothing, for ever: everybody has closed the pipe.
-            Ok(_) => true,
+            // A token; or nothing, for ever: everybody has closed the pipe.
+            Ok(0 | 1..) => true,
             Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
         }
     }

@@ -14,6 +14,7 @@ use super::execute;
 use super::facts::World;
 use super::guard::Guard;
 use super::observe::{self, Observed};
+use super::outcome;
 use super::report::{Laps, Miss, Report, Served};
 use super::scratch::Scratch;
 use super::script::launcher;
@@ -131,6 +132,7 @@ pub(super) fn store(
     let created = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |now| now.as_secs());
+    report.outcome = Some(outcome::digest(&collected.outcome));
     let entry = Entry { observation: Observation::new(facts), outcome: collected.outcome, created };
     block_on(append_entry(&*engine.store, recipe, entry)).map_err(|error| store_reason(&error))
 }

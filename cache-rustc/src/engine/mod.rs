@@ -11,12 +11,15 @@ mod depfile;
 mod edits;
 mod execute;
 mod facts;
+mod fill;
 mod flight;
 mod guard;
 mod jobserver;
+mod linker;
 mod lookup;
 mod miss;
 mod observe;
+mod outcome;
 mod place;
 mod queue;
 mod recipe;
@@ -41,6 +44,7 @@ use cache_storage::Store;
 
 pub use action::{Action, Env};
 use blobs::Blobs;
+pub use fill::{CargoRun, Filled, Journal, Start};
 use jobserver::JobToken;
 pub use lookup::{Found, Hit};
 pub use report::{Change, Laps, Miss, Report, Served, Spans};
@@ -100,6 +104,8 @@ pub struct Options {
     /// The program that serves the runs of build scripts. Where one is given, what lies at a
     /// compiled script's output path is a [`launcher`] that starts it.
     pub launcher: Option<PathBuf>,
+    /// Packages whose build scripts get no launcher.
+    pub no_launcher: Vec<String>,
     /// The linker for what is linked through the usual driver and does not name one itself; `None`
     /// leaves the choice to rustc. When it is missing, that is what happens too.
     pub linker: Option<Linker>,
@@ -119,6 +125,7 @@ impl Options {
             links: true,
             job_token: false,
             launcher: None,
+            no_launcher: Vec::new(),
             linker: None,
         }
     }
@@ -179,6 +186,7 @@ impl Engine {
         let restored = restore::restore(unit, &hit.outcome, self.blobs(), sink)?;
         report.linked_bytes = restored.linked_bytes;
         report.copied_bytes = restored.copied_bytes;
+        report.outcome = Some(outcome::digest(&hit.outcome));
         report.served = Served::Hit { saved_us: hit.outcome.cost_us };
         Ok(())
     }
@@ -209,10 +217,7 @@ impl Engine {
         laps: &mut Laps,
         report: &mut Report,
     ) -> std::io::Result<ExitStatus> {
-        report.crate_name.clone_from(&unit.args.crate_name);
-        report.unit = unit.name();
-        report.kind = unit::kind(&unit.args);
-        report.key = Some(unit.key);
+        unit.describe(report);
         report.spans.key_us = laps.lap();
         if self.options.mode == Mode::Refresh {
             return self.execute(unit, Miss::Refresh, sink, report);
@@ -221,6 +226,10 @@ impl Engine {
             Ok(()) => return Ok(ExitStatus::default()),
             Err(why) => why,
         };
+        if edits::is_loop(unit, &self.options.state_dir) {
+            // It will not be stored: there is nothing for others to wait for.
+            return self.execute(unit, why, sink, report);
+        }
         let mut token = JobToken::held(self.options.job_token.then_some(&unit.env));
         let action = self.flight_of(unit);
         let waited = queue::wait(&self.options.flights, &action, &mut token, &mut || {

@@ -19,6 +19,8 @@ pub struct Report {
     pub served: Served,
     /// The first-level key, where one was made.
     pub key: Option<RecipeKey>,
+    /// What was restored or stored, by a digest of its streams and outputs.
+    pub outcome: Option<cache_core::Digest>,
     /// Where the time went.
     pub spans: Spans,
     /// Bytes that were hard-linked, cloned or copied into the target directory.

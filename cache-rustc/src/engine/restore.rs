@@ -59,10 +59,9 @@ pub(super) fn restore(
         Role::DepInfo => 2,
         Role::Metadata => 3,
     });
-    let may_link = unit.may_link();
     let mut restored = Restored::default();
     for (output, dest) in &outputs {
-        place(unit, output, dest, may_link, blobs, &mut restored)?;
+        place(unit, output, dest, blobs, &mut restored)?;
     }
     sink.stdout(&stdout);
     sink.stderr(&stderr);
@@ -90,7 +89,6 @@ fn place(
     unit: &Unit,
     output: &Output,
     dest: &Path,
-    may_link: bool,
     blobs: Blobs<'_>,
     restored: &mut Restored,
 ) -> Result<(), RestoreError> {
@@ -105,11 +103,8 @@ fn place(
             restored.copied_bytes += bytes.len() as u64;
         }
         Content::Blob { digest, size } => {
-            let placement = if may_link && output.role == Role::Rlib {
-                Placement::MayLink
-            } else {
-                Placement::Private
-            };
+            let placement =
+                if unit.may_link(output.role) { Placement::MayLink } else { Placement::Private };
             let launcher = unit.launcher.as_ref().filter(|_| output.role == Role::Executable);
             let to = if launcher.is_some() { &launcher::real(dest) } else { dest };
             match blobs.place(digest, to, output.mode & 0o777, placement)? {

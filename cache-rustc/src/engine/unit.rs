@@ -9,15 +9,15 @@ use cache_core::{Digest, Recipe, RecipeKey, Role};
 
 use super::action::{Action, Env};
 use super::facts::Digests;
+use super::linker;
 use super::place::Place;
 use super::recipe;
 use super::remap::Remap;
+use super::report::Report;
 use super::{Options, PathMode};
-use crate::args::{
-    self, CompileArgs, CrateType, EmitKind, Invocation, NamedInput, PredictedOutput, Target,
-};
+use crate::args::{self, CompileArgs, CrateType, EmitKind, Invocation, PredictedOutput, Target};
 use crate::env_class::{self, Class};
-use crate::linker::{self, Chosen, Tools};
+use crate::linker::Chosen;
 use crate::toolchain::{self, Compiler, Identity};
 
 /// A compiler's command line with its working directory and environment.
@@ -41,7 +41,7 @@ impl Request {
         Ok(Self { argv, cwd: std::env::current_dir()?, env: std::env::vars_os().collect() })
     }
 
-    fn var(&self, name: &str) -> Option<OsString> {
+    pub(super) fn var(&self, name: &str) -> Option<OsString> {
         self.env.get(OsStr::new(name)).cloned()
     }
 }
@@ -108,12 +108,23 @@ impl Expected {
 }
 
 impl Unit {
-    /// Whether the unit's library may share the store's read-only inode: only where its own fresh
+    /// Whether an output may share the store's read-only inode. A library may where the unit's own fresh
     /// metadata is beside it for cargo to look at, and cargo will remove it before the next run.
     /// rustc by itself refuses to write over a file that it cannot write to.
-    pub(super) fn may_link(&self) -> bool {
+    pub(super) fn may_link(&self, role: Role) -> bool {
         let has_metadata = self.outputs.iter().any(|output| output.role == Role::Metadata);
-        has_metadata && self.env.contains_key(OsStr::new("CARGO"))
+        let library = role == Role::Rlib && has_metadata;
+        // A compiled script behind a launcher is nothing that cargo looks at.
+        let script = role == Role::Executable && self.launcher.is_some();
+        (library || script) && self.env.contains_key(OsStr::new("CARGO"))
+    }
+
+    /// Fills in what a report says of every unit.
+    pub(super) fn describe(&self, report: &mut Report) {
+        report.crate_name.clone_from(&self.args.crate_name);
+        report.unit = self.name();
+        report.kind = kind(&self.args);
+        report.key = Some(self.key);
     }
 
     /// Crate name with cargo's extra file name.
@@ -246,8 +257,8 @@ impl<'r> Draft<'r> {
         };
         let identity = toolchain::identity(&compiler, target, &memo).map_err(failed)?;
         let out_dir = out_dir(&args, &request.cwd);
-        let linker = chosen_linker(request, options, &args, &compiler.home, &identity.host);
-        args.named_inputs.extend(linker.as_ref().and_then(linker_input));
+        let linker = linker::choose(request, options, &args, &compiler.home, &identity.host);
+        args.named_inputs.extend(linker.as_ref().and_then(linker::input));
         let Compiler { sysroot, home, wrapper, program, binary, .. } = compiler;
         let wrapper = wrapper.map(|wrapper| wrapper.program);
         let programs: Vec<PathBuf> = wrapper.into_iter().chain([program, binary]).collect();
@@ -302,7 +313,10 @@ impl<'r> Draft<'r> {
         if let Some(chosen) = &self.linker {
             recipe.push("linker", self.place.template(&chosen.program).to_bytes());
         }
-        let launcher = options.launcher.clone().filter(|_| kind(&self.args) == BUILD_SCRIPT);
+        let package = self.request.env.get(OsStr::new("CARGO_PKG_NAME"));
+        let excepted = |name: &String| package.is_some_and(|package| package == name.as_str());
+        let served = kind(&self.args) == BUILD_SCRIPT && !options.no_launcher.iter().any(excepted);
+        let launcher = options.launcher.clone().filter(|_| served);
         Prepared::Unit(Box::new(Unit {
             launcher,
             key: recipe.key(),
@@ -364,27 +378,6 @@ impl<'r> Draft<'r> {
 
 fn program(command: &toolchain::Command<'_>) -> Vec<OsString> {
     command.wrapper.into_iter().chain([command.compiler]).map(OsString::from).collect()
-}
-
-/// The configured linker, for a unit that may have it and where it is installed.
-fn chosen_linker(
-    request: &Request,
-    options: &Options,
-    args: &CompileArgs,
-    home: &Path,
-    host: &str,
-) -> Option<Chosen> {
-    let linker = options.linker.filter(|linker| linker.takes(args, host))?;
-    let (path, state_dir) = (request.var("PATH"), &options.state_dir);
-    let tools = Tools { path: path.as_deref(), cwd: &request.cwd, home, host, state_dir };
-    linker::choose(linker, &tools).ok()
-}
-
-/// The driver finds the linker in the engine's own directory, where nothing counts as an input.
-fn linker_input(chosen: &Chosen) -> Option<NamedInput> {
-    let path = chosen.program.clone();
-    // The toolchain's own is covered by its identity.
-    (!chosen.is_toolchains).then_some(NamedInput { option: "-C link-arg", path, link_only: false })
 }
 
 /// The whole command with the path mappings and the chosen linker: behind rustup's `+toolchain`,

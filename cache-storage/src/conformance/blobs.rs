@@ -1,12 +1,17 @@
 //! Rules about blobs.
 
+use std::task::Poll;
+
 use bytes::Bytes;
 use cache_core::{Digest, RecipeKey};
 use futures::StreamExt;
+use futures::channel::oneshot;
+use futures::future::{Either, select};
 
 use super::records::{delete, put};
 use super::tools::{
-    Promised, must_be, must_be_absent, pieces, remove, rule, unique_bytes, unique_key, write,
+    Promised, collect, must_be, must_be_absent, pieces, remove, rule, unique_bytes, unique_key,
+    write,
 };
 use super::{Verdict, Violation};
 use crate::{Expected, Store, StoreError};
@@ -119,6 +124,45 @@ pub(super) async fn contains_answers_in_order(store: &dyn Store) -> Verdict {
     remove(store, &second).await
 }
 
+pub(super) async fn contains_takes_any_number(store: &dyn Store) -> Verdict {
+    let bytes = unique_bytes(10);
+    let there = write(store, &bytes).await?;
+    let absent = unique_key().0;
+    let asked: Vec<_> = (0..5000).map(|n| if n % 1000 == 999 { there } else { absent }).collect();
+    let answer = store.contains_blobs(&asked).await.promised("contains_blobs of 5000 digests")?;
+    rule(answer.len() == asked.len(), || {
+        format!("contains_blobs of 5000 digests must give as many answers, not {}", answer.len())
+    })?;
+    let wrong = asked.iter().zip(&answer).position(|(digest, found)| (*digest == there) != *found);
+    rule(wrong.is_none(), || {
+        format!(
+            "contains_blobs of 5000 digests must be right about each, not wrong about {wrong:?}"
+        )
+    })?;
+    remove(store, &there).await
+}
+
+pub(super) async fn size_is_told_right_or_not_at_all(store: &dyn Store) -> Verdict {
+    for length in [0, 1, 65_537] {
+        let bytes = unique_bytes(length);
+        let digest = write(store, &bytes).await?;
+        let blob = store.read_sized_blob(&digest).await.promised("read_sized_blob")?;
+        let told = blob.size;
+        rule(told.is_none_or(|size| size == length as u64), || {
+            format!("read_sized_blob of a blob of {length} bytes must not say it has {told:?}")
+        })?;
+        let whole = collect(blob.bytes).await.promised("reading a blob by read_sized_blob")?;
+        rule(whole == bytes, || "read_sized_blob must give the bytes written".into())?;
+        if length > 0 {
+            remove(store, &digest).await?;
+        }
+    }
+    let absent = store.read_sized_blob(&unique_key().0).await.map(|_| ());
+    rule(matches!(absent, Err(StoreError::BlobAbsent(_))), || {
+        format!("read_sized_blob of an absent blob must fail with BlobAbsent, not give {absent:?}")
+    })
+}
+
 pub(super) async fn deleted_blob_is_absent(store: &dyn Store) -> Verdict {
     let (bytes, other) = (unique_bytes(100), unique_bytes(100));
     let digest = Digest::of(&bytes);
@@ -149,6 +193,46 @@ pub(super) async fn deleting_does_not_disturb_readers(store: &dyn Store) -> Verd
     rule(bytes == whole, || {
         "a reader must get the whole blob though it is deleted meanwhile".into()
     })
+}
+
+pub(super) async fn readers_go_at_their_own_pace(store: &dyn Store) -> Verdict {
+    let bytes = unique_bytes(3 << 20);
+    let digest = write(store, &bytes).await?;
+    let mut slow = store.read_blob(&digest).await.promised("reading a blob")?;
+    let first = slow.next().await;
+    let quick = store.read_blob(&digest).await.promised("reading a blob that another reads")?;
+    let quick = collect(quick).await.promised("reading a blob that another has begun to read")?;
+    rule(quick == bytes, || {
+        "a reader must get the whole blob while another has stopped in its middle".into()
+    })?;
+    drop((first, slow));
+    must_be(store, &bytes, "after a reader gave up in the middle").await?;
+    remove(store, &digest).await
+}
+
+pub(super) async fn dropped_write_stores_nothing(store: &dyn Store) -> Verdict {
+    let bytes = unique_bytes(200_000);
+    let digest = Digest::of(&bytes);
+    let (asked, stuck) = oneshot::channel();
+    let mut asked = Some(asked);
+    let end = futures::stream::poll_fn(move |_| {
+        // All but the last piece were taken.
+        let _ = asked.take().map(|asked| asked.send(()));
+        Poll::Pending
+    });
+    let most = pieces(&bytes.slice(..150_000), &[50_000]).chain(end).boxed();
+    match select(store.write_blob(&digest, 200_000, most), stuck).await {
+        Either::Left((result, _)) => {
+            return Err(Violation(format!(
+                "write_blob must wait for a stream that has not ended, not give {result:?}"
+            )));
+        }
+        Either::Right((_, write)) => drop(write),
+    }
+    must_be_absent(store, &digest, "after a write was dropped in its middle").await?;
+    write(store, &bytes).await?;
+    must_be(store, &bytes, "a blob written after a write of it was dropped").await?;
+    remove(store, &digest).await
 }
 
 pub(super) async fn records_and_blobs_do_not_mix(store: &dyn Store) -> Verdict {

@@ -9,8 +9,13 @@
 //! ```
 //!
 //! or, for one test per rule, goes through [`CHECKS`]. Checks need no empty store: they use keys
-//! that nobody else has, and remove what they stored. They adapt to the store's capabilities: of a
-//! store that cannot write, only reading and refusing are checked.
+//! that nobody else has, and remove what they stored, unless they fail. They adapt to the store's
+//! capabilities: of a store that cannot write, only reading and refusing are checked; of one where
+//! the last write wins, no contest between writers.
+//!
+//! What fails is told by the rule's name, what was done, what the contract promises and what the
+//! store did; every rule stands in the documentation of [`Store`]. [`CHECKS`] begins with the simple
+//! ones, so the first that is broken often explains the others.
 //!
 //! Races are run in threads, each with an executor of its own; for a store that is `remote`, whose
 //! futures may need the runtime they were made in, as concurrent futures on the caller's.
@@ -39,6 +44,7 @@ enum Needs {
     Nothing,
     ReadOnly,
     Write,
+    Swap,
     Files,
 }
 
@@ -74,6 +80,7 @@ impl Check {
             Needs::Nothing => true,
             Needs::ReadOnly => !can.write,
             Needs::Write => can.write,
+            Needs::Swap => can.write && !can.last_write_wins,
             Needs::Files => can.write && can.files,
         }
     }
@@ -117,12 +124,16 @@ pub const CHECKS: &[Check] = checks![
     Write blobs::failing_stream_stores_nothing,
     Write blobs::writing_a_blob_again_succeeds,
     Write blobs::contains_answers_in_order,
+    Write blobs::contains_takes_any_number,
+    Write blobs::size_is_told_right_or_not_at_all,
     Write blobs::deleted_blob_is_absent,
     Write blobs::deleting_does_not_disturb_readers,
+    Write blobs::readers_go_at_their_own_pace,
+    Write blobs::dropped_write_stores_nothing,
     Write blobs::records_and_blobs_do_not_mix,
-    Write races::one_of_many_creators_wins,
-    Write races::one_of_many_replacers_wins,
-    Write races::appending_loses_nothing,
+    Swap races::one_of_many_creators_wins,
+    Swap races::one_of_many_replacers_wins,
+    Swap races::appending_loses_nothing,
     Write races::readers_never_see_parts_of_a_record,
     Write races::readers_never_see_parts_of_a_blob,
     Write races::many_writers_of_one_blob_succeed,

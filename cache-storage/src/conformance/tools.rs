@@ -71,15 +71,19 @@ pub(super) async fn write(store: &dyn Store, bytes: &Bytes) -> Result<Digest, Vi
 
 /// The whole blob, `None` when absent.
 pub(super) async fn read(store: &dyn Store, digest: &Digest) -> Result<Option<Bytes>, StoreError> {
-    let mut stream = match store.read_blob(digest).await {
-        Err(StoreError::BlobAbsent(_)) => return Ok(None),
-        other => other?,
-    };
+    match store.read_blob(digest).await {
+        Err(StoreError::BlobAbsent(_)) => Ok(None),
+        other => collect(other?).await.map(Some),
+    }
+}
+
+/// The whole of a stream.
+pub(super) async fn collect(mut stream: BlobStream<'_>) -> Result<Bytes, StoreError> {
     let mut whole = BytesMut::new();
     while let Some(piece) = stream.next().await {
         whole.extend_from_slice(&piece?);
     }
-    Ok(Some(whole.freeze()))
+    Ok(whole.freeze())
 }
 
 /// The blob is absent by every way of asking.

@@ -14,7 +14,7 @@ use super::DiskStore;
 use super::lock::Lock;
 use super::stage::Staged;
 use super::stamp::Stamp;
-use crate::{BlobStream, Result, StoreError, check_blob};
+use crate::{BlobStream, Result, SizedBlob, StoreError, check_blob};
 
 const PIECE: usize = 256 << 10;
 
@@ -108,9 +108,9 @@ impl DiskStore {
         StoreError::Corrupt { digest: *digest, found }
     }
 
-    pub(super) fn stream_blob(&self, digest: &Digest) -> Result<BlobStream<'_>> {
+    pub(super) fn stream_blob(&self, digest: &Digest) -> Result<SizedBlob<'_>> {
         let (file, meta) = self.open_blob(digest)?;
-        let digest = *digest;
+        let (digest, size) = (*digest, Some(meta.len()));
         let state = Some((file, meta, Hasher::blob()));
         let stream = futures::stream::unfold(state, move |state| async move {
             let (mut file, meta, mut hasher) = state?;
@@ -131,7 +131,7 @@ impl DiskStore {
                 }
             }
         });
-        Ok(stream.boxed())
+        Ok(SizedBlob { size, bytes: stream.boxed() })
     }
 
     pub(super) async fn take_stream(

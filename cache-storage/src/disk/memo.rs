@@ -65,7 +65,6 @@ pub struct MemoTable {
     layout: Layout,
     writable: bool,
     file: OnceLock<File>,
-    boot: OnceLock<Option<Vec<u8>>>,
 }
 
 /// Which of the two kinds of stamp.
@@ -83,7 +82,7 @@ struct Place {
 
 impl MemoTable {
     pub(super) fn new(layout: Layout, writable: bool) -> Self {
-        Self { layout, writable, file: OnceLock::new(), boot: OnceLock::new() }
+        Self { layout, writable, file: OnceLock::new() }
     }
 
     /// The digest of a regular file: remembered, or else read and, if the file is old enough,
@@ -138,19 +137,15 @@ impl MemoTable {
     }
 
     fn read_file(&self, path: &Path) -> io::Result<Digest> {
-        let mut file = File::open(path)?;
-        let began = SystemTime::now();
-        let before = Stamp::of(&file.metadata()?);
-        let (digest, size) = copy::hash(&mut file)?;
-        let after = Stamp::of(&file.metadata()?);
-        if before == after && size == before.size && after.is_settled(began, is_remote(&file)) {
-            self.remember_file(&after, &digest);
+        let (digest, settled) = digest_of(path)?;
+        if let Some(stamp) = settled {
+            self.remember_file(&stamp, &digest);
         }
         Ok(digest)
     }
 
     fn look_up(&self, kind: Kind, stamp: &Stamp) -> Option<Digest> {
-        let place = self.place(kind, stamp)?;
+        let place = place(kind, stamp)?;
         let mut bucket = [0; BUCKET];
         self.read_bucket(&place, &mut bucket)?;
         bucket
@@ -162,7 +157,7 @@ impl MemoTable {
         if !self.writable {
             return;
         }
-        let Some(place) = self.place(kind, stamp) else { return };
+        let Some(place) = place(kind, stamp) else { return };
         let Some(file) = self.file(true) else { return };
         let mut bucket = [0; BUCKET];
         let _ = read_at(file, &mut bucket, place.bucket * BUCKET as u64);
@@ -188,30 +183,6 @@ impl MemoTable {
 
     fn read_bucket(&self, place: &Place, bucket: &mut [u8; BUCKET]) -> Option<()> {
         read_at(self.file(false)?, bucket, place.bucket * BUCKET as u64).ok()
-    }
-
-    fn place(&self, kind: Kind, stamp: &Stamp) -> Option<Place> {
-        let boot = self.boot.get_or_init(boot_identity).as_deref()?;
-        let mut hasher = Hasher::keyed(CONTEXT);
-        let mut bytes = [0; 57];
-        let numbers = [
-            stamp.dev.to_le_bytes(),
-            stamp.ino.to_le_bytes(),
-            stamp.size.to_le_bytes(),
-            stamp.mtime.0.to_le_bytes(),
-            stamp.mtime.1.to_le_bytes(),
-            if kind == Kind::File { stamp.ctime.0.to_le_bytes() } else { [0; 8] },
-            if kind == Kind::File { stamp.ctime.1.to_le_bytes() } else { [0; 8] },
-        ];
-        bytes[0] = u8::from(kind == Kind::Blob);
-        for (to, number) in bytes[1..].chunks_exact_mut(8).zip(numbers) {
-            to.copy_from_slice(&number);
-        }
-        hasher.update(&bytes).update(boot);
-        let digest = hasher.finish();
-        let (tag, rest) = digest.as_bytes().split_first_chunk::<16>()?;
-        let bucket = u64::from_le_bytes(*rest.first_chunk()?) % BUCKETS;
-        Some(Place { tag: *tag, bucket })
     }
 
     /// The open table; made when `create` and it is missing.
@@ -242,6 +213,49 @@ impl MemoTable {
         }
         self.layout.making(path, open)
     }
+}
+
+/// Names a file's stamp in this boot of the machine; `None` where the boot cannot be told.
+#[cfg(feature = "redb")]
+pub(crate) fn file_tag(stamp: &Stamp) -> Option<[u8; 16]> {
+    place(Kind::File, stamp).map(|place| place.tag)
+}
+
+/// Reads a regular file, and gives its stamp if that may be remembered.
+pub(crate) fn digest_of(path: &Path) -> io::Result<(Digest, Option<Stamp>)> {
+    let mut file = File::open(path)?;
+    let began = SystemTime::now();
+    let before = Stamp::of(&file.metadata()?);
+    let (digest, size) = copy::hash(&mut file)?;
+    let after = Stamp::of(&file.metadata()?);
+    let settled =
+        before == after && size == before.size && after.is_settled(began, is_remote(&file));
+    Ok((digest, settled.then_some(after)))
+}
+
+fn place(kind: Kind, stamp: &Stamp) -> Option<Place> {
+    static BOOT: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    let boot = BOOT.get_or_init(boot_identity).as_deref()?;
+    let mut hasher = Hasher::keyed(CONTEXT);
+    let mut bytes = [0; 57];
+    let numbers = [
+        stamp.dev.to_le_bytes(),
+        stamp.ino.to_le_bytes(),
+        stamp.size.to_le_bytes(),
+        stamp.mtime.0.to_le_bytes(),
+        stamp.mtime.1.to_le_bytes(),
+        if kind == Kind::File { stamp.ctime.0.to_le_bytes() } else { [0; 8] },
+        if kind == Kind::File { stamp.ctime.1.to_le_bytes() } else { [0; 8] },
+    ];
+    bytes[0] = u8::from(kind == Kind::Blob);
+    for (to, number) in bytes[1..].chunks_exact_mut(8).zip(numbers) {
+        to.copy_from_slice(&number);
+    }
+    hasher.update(&bytes).update(boot);
+    let digest = hasher.finish();
+    let (tag, rest) = digest.as_bytes().split_first_chunk::<16>()?;
+    let bucket = u64::from_le_bytes(*rest.first_chunk()?) % BUCKETS;
+    Some(Place { tag: *tag, bucket })
 }
 
 /// Reads as much as there is; the rest stays zero.

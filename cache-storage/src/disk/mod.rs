@@ -6,13 +6,13 @@ mod copy;
 mod gc;
 mod layout;
 mod lock;
-mod memo;
+pub(crate) mod memo;
 mod options;
 mod pin;
 mod place;
 mod records;
 mod stage;
-mod stamp;
+pub(crate) mod stamp;
 mod sweep;
 mod usage;
 mod verify;
@@ -38,7 +38,7 @@ use self::layout::Layout;
 use self::usage::Counter;
 use crate::{
     BlobFiles, BlobStream, Capabilities, Expected, Pin, Placed, Placement, RecordKeyStream, Result,
-    Revision, Store, StoreError, StoredRecord,
+    Revision, SizedBlob, Store, StoreError, StoredRecord,
 };
 
 /// A store of plain files.
@@ -146,7 +146,7 @@ fn refused_write(dir: &Path) -> Option<&'static str> {
 }
 
 /// Whether the nearest directory that exists can take another.
-fn check_can_be_made(root: &Path) -> std::result::Result<(), String> {
+pub(crate) fn check_can_be_made(root: &Path) -> std::result::Result<(), String> {
     for parent in root.ancestors().skip(1) {
         match fs::metadata(parent) {
             Ok(meta) if !meta.is_dir() => {
@@ -167,7 +167,7 @@ fn check_can_be_made(root: &Path) -> std::result::Result<(), String> {
 #[async_trait]
 impl Store for DiskStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { write: self.writable, files: true, remote: false }
+        Capabilities::default().with_write(self.writable).with_files(true)
     }
 
     async fn get_record(&self, key: &RecipeKey) -> Result<Option<StoredRecord>> {
@@ -196,6 +196,10 @@ impl Store for DiskStore {
     }
 
     async fn read_blob(&self, digest: &Digest) -> Result<BlobStream<'_>> {
+        Ok(self.stream_blob(digest)?.bytes)
+    }
+
+    async fn read_sized_blob(&self, digest: &Digest) -> Result<SizedBlob<'_>> {
         self.stream_blob(digest)
     }
 

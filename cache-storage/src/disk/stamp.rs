@@ -14,7 +14,7 @@ const SKEW: Duration = Duration::from_secs(60);
 
 /// A file's stamp: which inode, how long, and when last changed, times in nanoseconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     pub(super) dev: u64,
     pub(super) ino: u64,
     pub(super) size: u64,
@@ -25,7 +25,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    pub(super) fn of(meta: &Metadata) -> Self {
+    pub(crate) fn of(meta: &Metadata) -> Self {
         Self {
             dev: meta.dev(),
             ino: meta.ino(),

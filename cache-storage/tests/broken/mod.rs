@@ -1,8 +1,9 @@
 //! A store that breaks the contract in one chosen way.
 
+mod files;
+
 use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use cache_core::{Digest, RecipeKey};
 use cache_storage::{
-    BlobFiles, BlobStream, Capabilities, DiskStore, Expected, Pin, Placed, Placement,
-    RecordKeyStream, Result, Revision, Store, StoreError, StoredRecord,
+    BlobFiles, BlobStream, Capabilities, DiskStore, Expected, RecordKeyStream, Result, Revision,
+    SizedBlob, Store, StoreError, StoredRecord,
 };
 use futures::StreamExt;
 
@@ -38,6 +39,10 @@ pub(crate) enum Fault {
     StreamErrorEndsTheBlob,
     FailsToRewrite,
     ContainsInReverse,
+    ContainsAThousand,
+    TellsWrongSizes,
+    StoresAsItComes,
+    LosesWhatWasReadInPart,
     KeepsDeletedBlobs,
     BlobsAreRecords,
     CutsOffReaders,
@@ -86,6 +91,10 @@ pub(crate) const FAULTS: &[(Fault, &[&str])] = &[
     (F::StreamErrorEndsTheBlob, &["failing_stream_stores_nothing"]),
     (F::FailsToRewrite, &["writing_a_blob_again_succeeds", "many_writers_of_one_blob_succeed"]),
     (F::ContainsInReverse, &["contains_answers_in_order"]),
+    (F::ContainsAThousand, &["contains_takes_any_number"]),
+    (F::TellsWrongSizes, &["size_is_told_right_or_not_at_all"]),
+    (F::StoresAsItComes, &["dropped_write_stores_nothing"]),
+    (F::LosesWhatWasReadInPart, &["readers_go_at_their_own_pace"]),
     (F::KeepsDeletedBlobs, &["deleted_blob_is_absent", "writing_a_blob_again_succeeds"]),
     (F::BlobsAreRecords, &["records_and_blobs_do_not_mix"]),
     (F::CutsOffReaders, &["deleting_does_not_disturb_readers"]),
@@ -161,6 +170,17 @@ impl Broken {
     }
 }
 
+/// A file that does not outlive a reader.
+struct RemovedWhenDropped(Option<std::path::PathBuf>);
+
+impl Drop for RemovedWhenDropped {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            fs::remove_file(path).unwrap();
+        }
+    }
+}
+
 fn broken() -> StoreError {
     StoreError::Io { context: "broken".into(), source: io::Error::other("on purpose") }
 }
@@ -180,7 +200,7 @@ async fn gather(mut bytes: BlobStream<'_>) -> (BytesMut, Result<()>) {
 impl Store for Broken {
     fn capabilities(&self) -> Capabilities {
         let write = !self.is(F::AcceptsWritesSilently);
-        Capabilities { write, ..self.inner.capabilities() }
+        self.inner.capabilities().with_write(write)
     }
 
     async fn get_record(&self, key: &RecipeKey) -> Result<Option<StoredRecord>> {
@@ -268,6 +288,9 @@ impl Store for Broken {
         if self.is(F::TornBlobs) && self.writing.load(Ordering::SeqCst) > 0 {
             there.fill(true);
         }
+        if self.is(F::ContainsAThousand) {
+            there.truncate(1000);
+        }
         Ok(there)
     }
 
@@ -282,8 +305,27 @@ impl Store for Broken {
                 let path = self.blob_path(digest);
                 stream.take_while(move |_| std::future::ready(path.exists())).boxed()
             }
+            F::LosesWhatWasReadInPart => {
+                let unread = RemovedWhenDropped(Some(self.blob_path(digest)));
+                let ended =
+                    |(mut stream, mut unread): (BlobStream<'static>, RemovedWhenDropped)| async {
+                        let item = stream.next().await;
+                        if item.is_none() {
+                            unread.0 = None;
+                        }
+                        item.map(|item| (item, (stream, unread)))
+                    };
+                let whole: Vec<_> = stream.collect().await;
+                let whole = futures::stream::iter(whole).boxed();
+                futures::stream::unfold((whole, unread), ended).boxed()
+            }
             _ => stream,
         })
+    }
+
+    async fn read_sized_blob(&self, digest: &Digest) -> Result<SizedBlob<'_>> {
+        let size = self.is(F::TellsWrongSizes).then_some(12);
+        Ok(SizedBlob { size, bytes: self.read_blob(digest).await? })
     }
 
     async fn write_blob(&self, digest: &Digest, size: u64, bytes: BlobStream<'_>) -> Result<()> {
@@ -295,6 +337,14 @@ impl Store for Broken {
                     std::future::ready(!piece.as_ref().is_ok_and(|piece| piece.len() == 7))
                 });
                 self.inner.write_blob(digest, size, odd.boxed()).await
+            }
+            F::StoresAsItComes => {
+                let (mut bytes, mut whole) = (bytes, BytesMut::new());
+                while let Some(piece) = bytes.next().await {
+                    whole.extend_from_slice(&piece?);
+                    self.plant(digest, &whole);
+                }
+                Ok(())
             }
             F::ChecksNoDigest => {
                 let (whole, result) = gather(bytes).await;
@@ -346,93 +396,5 @@ impl Store for Broken {
 
     fn files(&self) -> Option<&dyn BlobFiles> {
         (!self.is(F::HidesItsFiles)).then_some(self)
-    }
-}
-
-#[derive(Debug)]
-struct NoPin;
-impl Pin for NoPin {}
-
-fn inner(store: &Broken) -> &dyn BlobFiles {
-    store.inner.files().unwrap()
-}
-
-impl BlobFiles for Broken {
-    fn pin(&self, key: &RecipeKey) -> Result<Option<Box<dyn Pin>>> {
-        if self.is(F::PinsAnything) { Ok(Some(Box::new(NoPin))) } else { inner(self).pin(key) }
-    }
-
-    fn place(
-        &self,
-        digest: &Digest,
-        dest: &Path,
-        mode: u32,
-        placement: Placement,
-    ) -> Result<Placed> {
-        use std::os::unix::fs::PermissionsExt;
-        let files = inner(self);
-        match self.fault {
-            F::LinksPrivate => files.place(digest, dest, mode, Placement::MayLink),
-            F::RefusesToReplace if dest.exists() => Err(broken()),
-            F::TruncatesOnAbsent => {
-                fs::write(dest, "").unwrap();
-                files.place(digest, dest, mode, placement)
-            }
-            _ => {
-                let placed = files.place(digest, dest, mode, placement)?;
-                match self.fault {
-                    F::KeepsOldMtime => {
-                        let file = fs::File::options().write(true).open(dest).unwrap();
-                        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-                    }
-                    F::WritableLinks => {
-                        fs::set_permissions(dest, fs::Permissions::from_mode(0o644)).unwrap();
-                    }
-                    F::PlacesWrongBytes => {
-                        fs::remove_file(dest).unwrap();
-                        fs::write(dest, "wrong").unwrap();
-                    }
-                    F::LeavesTemporaries => fs::write(dest.with_extension("tmp"), "").unwrap(),
-                    _ => {}
-                }
-                Ok(placed)
-            }
-        }
-    }
-
-    fn adopt(
-        &self,
-        digest: &Digest,
-        size: u64,
-        from: &Path,
-        placement: Placement,
-    ) -> Result<Placed> {
-        match self.fault {
-            F::AdoptsByMoving => {
-                let placed = inner(self).adopt(digest, size, from, placement)?;
-                fs::remove_file(from).unwrap();
-                Ok(placed)
-            }
-            F::AdoptsUnchecked => {
-                self.plant(digest, &fs::read(from).unwrap());
-                Ok(Placed::Copied)
-            }
-            _ => inner(self).adopt(digest, size, from, placement),
-        }
-    }
-
-    fn digest_file(&self, path: &Path) -> io::Result<Digest> {
-        if !self.is(F::MemoByName) {
-            return inner(self).digest_file(path);
-        }
-        let mut memo = self.memo.lock().unwrap();
-        if memo.is_none() {
-            *memo = Some(inner(self).digest_file(path)?);
-        }
-        memo.ok_or_else(|| io::Error::other("empty"))
-    }
-
-    fn remember(&self, path: &Path, digest: &Digest) {
-        inner(self).remember(path, digest);
     }
 }

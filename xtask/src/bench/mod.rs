@@ -1,16 +1,20 @@
-//! `cargo xtask bench`: whole builds, and the cost of one hit.
+//! `cargo xtask bench`: whole builds, the cost of one hit, edits, and several builds at once.
 
+mod edits;
 mod hit;
 mod rounds;
+mod six;
+mod source;
+mod store;
 mod table;
 mod unit;
 
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use lexopt::{Arg, ValueExt};
 use serde_json::Value;
 
@@ -22,12 +26,26 @@ use crate::tools::Tool;
 
 /// What the command line asks for.
 struct Options {
+    what: What,
     subjects: Vec<String>,
     runs: Option<NonZeroUsize>,
     peers: bool,
     larder: Option<PathBuf>,
     json: Option<PathBuf>,
     keep: bool,
+    /// How many edits.
+    edits: NonZeroUsize,
+    /// The source that is edited, as a path in the subject.
+    file: Option<PathBuf>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Builds,
+    Hit,
+    Edits,
+    Six,
 }
 
 /// Runs the task with the rest of its command line.
@@ -36,17 +54,24 @@ struct Options {
 /// On bad usage, or when a build fails.
 pub(crate) fn main(mut arguments: lexopt::Parser) -> Result<ExitCode> {
     let mut options = Options {
+        what: What::Builds,
         subjects: vec![],
         runs: None,
         peers: true,
         larder: None,
         json: None,
         keep: false,
+        edits: NonZeroUsize::new(20).context("20 is not 0")?,
+        file: None,
     };
-    let mut one_hit = false;
     while let Some(argument) = arguments.next()? {
         match argument {
-            Arg::Value(what) if what == "hit" => one_hit = true,
+            Arg::Value(what) if what == "hit" => options.what = What::Hit,
+            Arg::Value(what) if what == "edits" => options.what = What::Edits,
+            Arg::Value(what) if what == "store" => return store::main(arguments),
+            Arg::Value(what) if what == "six" => options.what = What::Six,
+            Arg::Long("edits") => options.edits = arguments.value()?.parse()?,
+            Arg::Long("file") => options.file = Some(arguments.value()?.into()),
             Arg::Long("subject") => options.subjects.push(arguments.value()?.string()?),
             Arg::Long("runs") => options.runs = Some(arguments.value()?.parse()?),
             Arg::Long("peers") => {
@@ -63,7 +88,7 @@ pub(crate) fn main(mut arguments: lexopt::Parser) -> Result<ExitCode> {
         }
     }
     let binary = larder::binary(options.larder.clone())?;
-    if one_hit {
+    if options.what == What::Hit {
         hit::bench(&binary, options.runs.map_or(50, NonZeroUsize::get), options.keep)?;
     } else {
         builds(&options, binary)?;
@@ -74,27 +99,58 @@ pub(crate) fn main(mut arguments: lexopt::Parser) -> Result<ExitCode> {
 fn builds(options: &Options, binary: PathBuf) -> Result<()> {
     adopt_orphans()?;
     let mut tools = vec![Tool::plain()?, Tool::larder(binary)?];
-    if options.peers {
+    if options.peers && options.what == What::Builds {
         tools.extend(Tool::peers()?);
     }
-    let usual = ["fd-find", "eza", "self"].map(str::to_owned);
-    let subjects = if options.subjects.is_empty() { &usual[..] } else { &options.subjects };
+    let usual = match options.what {
+        What::Builds | What::Hit => &["fd-find", "eza", "self"][..],
+        What::Edits => &["self"],
+        What::Six => &["fd-find"],
+    };
+    let usual: Vec<String> = usual.iter().map(|&name| name.to_owned()).collect();
+    let subjects = if options.subjects.is_empty() { &usual } else { &options.subjects };
     let mut report = Vec::new();
     for spec in subjects {
         let scratch = Scratch::new("bench", options.keep)?;
         let subject = Subject::obtain(spec, scratch.path())?;
-        let results = rounds::run(
-            &subject,
-            &tools,
-            options.runs.map_or(3, NonZeroUsize::get),
-            scratch.path(),
-        )?;
-        table::print(&subject.title, &results);
-        report.push(table::json(&subject.title, &results));
+        report.push(measured(options, spec, &subject, &tools, scratch.path())?);
     }
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&Value::from(report))?;
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Measures one subject, prints its table and gives all figures.
+fn measured(
+    options: &Options,
+    spec: &str,
+    subject: &Subject,
+    tools: &[Tool],
+    scratch: &Path,
+) -> Result<Value> {
+    let runs = options.runs.map_or(3, NonZeroUsize::get);
+    let title = &subject.title;
+    let [plain, larder, ..] = tools else { bail!("two tools are always there") };
+    Ok(match options.what {
+        What::Builds | What::Hit => {
+            let results = rounds::run(subject, tools, runs, scratch)?;
+            table::print(title, &results);
+            table::json(title, &results)
+        }
+        What::Edits => {
+            // A library that the programs of its workspace are built on.
+            let usual = (spec == "self").then(|| Path::new("cache-rustc/src/engine/restore.rs"));
+            let file = options.file.as_deref().or(usual);
+            let results = edits::run(subject, [plain, larder], file, options.edits.get(), scratch)?;
+            edits::print(title, &results);
+            edits::json(title, &results)
+        }
+        What::Six => {
+            let samples = six::run(subject, larder, runs, scratch)?;
+            six::print(title, &samples);
+            six::json(title, &samples)
+        }
+    })
 }

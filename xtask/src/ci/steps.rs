@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::Done;
 use super::{fuzz, package, sizes};
+use crate::servers::Servers;
 use crate::{readme, repo};
 
 /// One check.
@@ -22,6 +23,8 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "clippy", what: "no warning in any target", run: clippy },
     Step { name: "doc", what: "the documentation builds without warnings", run: doc },
     Step { name: "test", what: "the README's test command", run: test },
+    Step { name: "redb", what: "the store in one redb file", run: redb },
+    Step { name: "servers", what: "stores in the cloud, against real servers", run: servers },
     Step { name: "example", what: "the example workspace's own tests", run: example },
     Step { name: "try", what: "the README's first command", run: try_it },
     Step { name: "package", what: "every crate can be packaged", run: package::check },
@@ -40,18 +43,34 @@ fn fmt() -> Result<Done> {
 }
 
 fn clippy() -> Result<Done> {
-    cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
+    let what = ["clippy", "--workspace", "--all-targets", "--all-features", "--locked"];
+    cargo(&[&what[..], &["--", "-D", "warnings"]].concat())
 }
 
 fn doc() -> Result<Done> {
     let mut command = Command::new("cargo");
-    command.args(["doc", "--workspace", "--no-deps", "--locked"]).current_dir(repo::root());
+    command.args(["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
+    command.current_dir(repo::root());
     repo::succeed(command.env("RUSTDOCFLAGS", "-D warnings"))?;
     Ok(Done::Passed)
 }
 
 fn test() -> Result<Done> {
     from_readme("Test")
+}
+
+fn redb() -> Result<Done> {
+    let what = ["test", "--package", "cache-storage", "--features", "redb", "--locked"];
+    cargo(&[&what[..], &["--lib", "--test", "redb"]].concat())
+}
+
+fn servers() -> Result<Done> {
+    let servers = Servers::start()?;
+    let mut command = Command::new("cargo");
+    command.args(["test", "--package", "cache-storage", "--features", "object-store", "--locked"]);
+    servers.name(&mut command);
+    repo::succeed(command.env("LARDER_REQUIRE_SERVERS", "1").current_dir(repo::root()))?;
+    Ok(Done::Passed)
 }
 
 fn example() -> Result<Done> {

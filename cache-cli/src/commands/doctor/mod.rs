@@ -2,6 +2,7 @@
 
 mod cargo;
 mod compiler;
+mod linker;
 mod store;
 
 use std::fmt;
@@ -71,6 +72,7 @@ pub(super) fn run() -> Result<bool> {
     let mut findings = settings(&config);
     findings.extend(store::look(&config, places.as_ref(), &opened));
     findings.extend(compiler::look(&config, places.as_ref()));
+    findings.extend(linker::look(&config, places.as_ref()));
     findings.extend(cargo::look());
     let broken = findings.iter().filter(|finding| finding.level == Level::Broken).count();
     for finding in &findings {

@@ -131,6 +131,8 @@ impl Lab {
             .env("CARGO_HOME", self.root.join("cargo-home"))
             .env("CARGO_NET_OFFLINE", "true")
             .env("LANG", "C.UTF-8")
+            // cargo says nothing of units that it finds in place.
+            .env("LARDER_FILL", "off")
             .env("LARDER_DIR", self.store())
             .env("LARDER_CONFIG", self.root.join("larder.toml"));
         command.envs(self.env.borrow().iter().map(|(name, value)| (name, value)));

@@ -100,6 +100,7 @@ impl Run {
     }
 
     /// How the run of each package's build script was served, by package.
+    #[allow(dead_code, reason = "not every test crate asks")]
     pub(crate) fn scripts(&self) -> Vec<(&str, &str)> {
         let runs = self.events.iter().filter(|event| event.runs_a_script());
         let mut runs: Vec<_> =

@@ -17,15 +17,16 @@ mod tree;
 
 use std::process::ExitStatus;
 
+pub(super) use restore::restore;
 pub use run::{ScriptRequest, ScriptRun};
 
 use super::action::Action;
 use super::jobserver::JobToken;
 use super::lookup::{self, Found};
-use super::queue;
 use super::report::{Laps, Miss, Report, Served};
 use super::streams::Sink;
 use super::{Engine, Mode};
+use super::{outcome, queue};
 
 /// What reports call a build script's run.
 pub const KIND: &str = "build-script-run";
@@ -109,7 +110,7 @@ impl Engine {
             Found::Hit(hit) => hit,
             Found::Miss(why) => return Err(why),
         };
-        let restored = restore::restore(run, &hit.outcome, self.blobs(), sink);
+        let restored = restore(run, &hit.outcome, self.blobs(), sink);
         report.spans.restore_us += laps.lap();
         let restored = restored.map_err(|error| {
             report.faults.push(format!("restore: {error}"));
@@ -117,6 +118,7 @@ impl Engine {
         })?;
         report.linked_bytes = restored.linked_bytes;
         report.copied_bytes = restored.copied_bytes;
+        report.outcome = Some(outcome::digest(&hit.outcome));
         report.served = Served::Hit { saved_us: hit.outcome.cost_us };
         Ok(())
     }

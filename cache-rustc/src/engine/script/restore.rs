@@ -22,7 +22,7 @@ use super::tree;
 ///
 /// # Errors
 /// [`RestoreError`]; nothing has been printed then. An `OUT_DIR` that was empty is so again.
-pub(super) fn restore(
+pub(in super::super) fn restore(
     run: &ScriptRun,
     outcome: &Outcome,
     blobs: Blobs<'_>,

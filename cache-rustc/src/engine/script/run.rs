@@ -83,7 +83,7 @@ impl Action for ScriptRun {
 
 impl ScriptRun {
     /// Fills in what a report says of every run.
-    pub(super) fn describe(&self, report: &mut Report) {
+    pub(in super::super) fn describe(&self, report: &mut Report) {
         let var = |name: &str| self.request.env.get(OsStr::new(name));
         let text = |value: &OsStr| value.to_string_lossy().into_owned();
         report.crate_name = var("CARGO_PKG_NAME").map(|name| text(name)).unwrap_or_default();

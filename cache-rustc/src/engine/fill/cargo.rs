@@ -1,0 +1,183 @@
+//! The cargo process that a build is, as the system shows it.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use cache_core::{Digest, Recipe};
+
+use super::super::action::Env;
+
+/// Variables that say where cargo works; with one of these the target directory is not the workspace's.
+const ELSEWHERE: &[&str] =
+    &["CARGO_BUILD_BUILD_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_MANIFEST_PATH", "CARGO_TARGET_DIR"];
+
+/// Options that say nothing about what is built.
+const MANNERS: &[&str] = &[
+    "--color",
+    "--frozen",
+    "--jobs",
+    "--keep-going",
+    "--locked",
+    "--message-format",
+    "--offline",
+    "--quiet",
+    "--timings",
+    "--verbose",
+    "-j",
+    "-q",
+    "-v",
+];
+
+/// Variables of cargo's and rustc's that say nothing about what is built.
+const PLACES: &[&str] = &[
+    "CARGO",
+    "CARGO_HOME",
+    "CARGO_INSTALL_ROOT",
+    "CARGO_LOG",
+    "CARGO_MAKEFLAGS",
+    "RUSTC_WRAPPER",
+    "RUSTUP_HOME",
+    "RUST_RECURSION_COUNT",
+];
+
+/// Options with which cargo works elsewhere or is told things that are not looked at here.
+const UNCLEAR: &[&str] = &[
+    "-C",
+    "-Z",
+    "--artifact-dir",
+    "--config",
+    "--lockfile-path",
+    "--manifest-path",
+    "--target-dir",
+];
+
+/// A running cargo.
+#[derive(Debug, Clone)]
+pub struct CargoRun {
+    /// Its process number.
+    pub pid: u32,
+    /// When it started, in clock ticks since boot (proc(5), `/proc/pid/stat`): with the number this
+    /// names one process for good.
+    pub started: u64,
+    /// The workspace: the nearest directory from the working directory up that has a `Cargo.lock`.
+    pub workspace: PathBuf,
+    /// The environment it was started with.
+    pub env: Env,
+    args: Vec<OsString>,
+    below: PathBuf,
+}
+
+impl CargoRun {
+    /// Reads what is known of a process. `None` when it is no cargo, or one whose target directory is
+    /// not simply the workspace's.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        let proc = PathBuf::from(format!("/proc/{pid}"));
+        let mut words = split(&fs::read(proc.join("cmdline")).ok()?);
+        let program = words.next()?;
+        if Path::new(&program).file_name() != Some(OsStr::new("cargo")) {
+            return None;
+        }
+        let args = without_manners(words);
+        let unclear = |arg: &OsString| {
+            let bytes = arg.as_bytes();
+            bytes.contains(&b'/') || UNCLEAR.iter().any(|known| bytes.starts_with(known.as_bytes()))
+        };
+        if args.is_empty() || args.iter().any(unclear) {
+            return None;
+        }
+        let env = environ(&fs::read(proc.join("environ")).ok()?);
+        if ELSEWHERE.iter().any(|name| env.contains_key(OsStr::new(name))) {
+            return None;
+        }
+        let cwd = fs::read_link(proc.join("cwd")).ok()?;
+        let workspace = cwd.ancestors().find(|dir| dir.join("Cargo.lock").is_file())?.to_path_buf();
+        let below = cwd.strip_prefix(&workspace).ok()?.to_path_buf();
+        Some(Self { pid, started: started(&proc)?, workspace, env, args, below })
+    }
+
+    /// The target directory.
+    #[must_use]
+    pub fn target(&self) -> PathBuf {
+        self.workspace.join("target")
+    }
+
+    /// What names the build, whatever place it is in: the lock file, what cargo was asked for, and the
+    /// variables that it and the compiler take settings from. What else there is to a build, cargo
+    /// finds in its fingerprints.
+    pub(super) fn recipe(&self) -> Option<Recipe> {
+        let lock = fs::read(self.workspace.join("Cargo.lock")).ok()?;
+        let mut recipe = Recipe::new();
+        recipe.push("build", "1");
+        recipe.push("lock", Digest::of(&lock).as_bytes().to_vec());
+        recipe.push("below", self.below.as_os_str().as_bytes());
+        for arg in &self.args {
+            recipe.push("arg", arg.as_bytes());
+        }
+        let mut settings: Vec<_> = self.env.iter().filter(|(name, _)| is_setting(name)).collect();
+        settings.sort_unstable();
+        for (name, value) in settings {
+            recipe.push(format!("env:{}", name.to_string_lossy()), value.as_bytes());
+        }
+        Some(recipe)
+    }
+}
+
+/// The arguments without [`MANNERS`], with a value of its own each or not.
+fn without_manners(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words = words.peekable();
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        let bytes = word.as_bytes();
+        if word == "--" {
+            kept.push(word);
+            kept.extend(words);
+            break;
+        }
+        let is = |name: &&&str| match bytes.strip_prefix(name.as_bytes()) {
+            Some(rest) => rest.is_empty() || rest.starts_with(b"=") || !name.starts_with("--"),
+            None => false,
+        };
+        let Some(name) = MANNERS.iter().find(is) else {
+            kept.push(word);
+            continue;
+        };
+        let takes_value = ["--color", "--jobs", "--message-format", "-j"].contains(name);
+        if takes_value && bytes.len() == name.len() {
+            words.next();
+        }
+    }
+    kept
+}
+
+fn is_setting(name: &OsStr) -> bool {
+    let of_tools = ["CARGO", "RUST", "CLIPPY"]
+        .iter()
+        .any(|start| name.as_bytes().starts_with(start.as_bytes()));
+    of_tools && !PLACES.iter().any(|known| name == *known)
+}
+
+/// Field 22 of `/proc/pid/stat`; the command's name, which may hold anything, ends at the last `)`.
+fn started(proc: &Path) -> Option<u64> {
+    let stat = fs::read_to_string(proc.join("stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+}
+
+fn split(bytes: &[u8]) -> impl Iterator<Item = OsString> + use<> {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    let words: Vec<_> =
+        bytes.split(|b| *b == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
+    words.into_iter()
+}
+
+fn environ(bytes: &[u8]) -> Env {
+    let pair = |entry: OsString| {
+        let at = entry.as_bytes().iter().position(|b| *b == b'=')?;
+        let (name, value) = entry.as_bytes().split_at(at);
+        Some((OsString::from_vec(name.to_vec()), OsString::from_vec(value[1..].to_vec())))
+    };
+    split(bytes).filter_map(pair).collect::<HashMap<_, _>>()
+}
