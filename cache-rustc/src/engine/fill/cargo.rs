@@ -31,6 +31,9 @@ const MANNERS: &[&str] = &[
     "-v",
 ];
 
+/// Commands that run what they built.
+const RUNS: &[&str] = &["bench", "r", "run", "t", "test"];
+
 /// Variables of cargo's and rustc's that say nothing about what is built.
 const PLACES: &[&str] = &[
     "CARGO",
@@ -133,8 +136,13 @@ fn without_manners(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     while let Some(word) = words.next() {
         let bytes = word.as_bytes();
         if word == "--" {
-            kept.push(word);
-            kept.extend(words);
+            // What follows is for the program that is run, unless cargo runs none.
+            let runs =
+                kept.first().is_some_and(|command| RUNS.iter().any(|known| command == known));
+            if !runs {
+                kept.push(word);
+                kept.extend(words);
+            }
             break;
         }
         let is = |name: &&&str| match bytes.strip_prefix(name.as_bytes()) {
@@ -180,4 +188,30 @@ fn environ(bytes: &[u8]) -> Env {
         Some((OsString::from_vec(name.to_vec()), OsString::from_vec(value[1..].to_vec())))
     };
     split(bytes).filter_map(pair).collect::<HashMap<_, _>>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manners_are_left_out_and_what_is_built_stays() {
+        for (given, kept) in [
+            ("build -v --release", "build --release"),
+            ("build -j 4 -p a", "build -p a"),
+            ("build -j4 --color=never --message-format json", "build"),
+            ("test --locked -- --nocapture", "test"),
+            ("clippy --quiet -- -D warnings", "clippy -- -D warnings"),
+            ("build --jobs-of-mine", "build --jobs-of-mine"),
+        ] {
+            let words = given.split(' ').map(OsString::from);
+            let kept: Vec<_> = kept.split(' ').map(OsString::from).collect();
+            assert_eq!(without_manners(words), kept, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_process_that_is_no_cargo_is_none() {
+        assert!(CargoRun::of(std::process::id()).is_none());
+    }
 }

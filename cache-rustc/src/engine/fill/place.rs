@@ -20,7 +20,7 @@ use super::super::report::{Laps, Report, Served};
 use super::super::script::{self, ScriptRun};
 use super::super::streams::{Sink, is_artifact};
 use super::super::unit::{Prepared, Unit};
-use super::super::{Engine, outcome};
+use super::super::{Engine, Mode, outcome};
 use super::cargo::CargoRun;
 use super::codec::Strings;
 use super::entry::Entry;
@@ -55,7 +55,7 @@ impl Engine {
     /// been built in the workspace yet. `None` where nothing was done.
     #[must_use]
     pub fn fill(&self, cargo: &CargoRun) -> Option<Filled> {
-        if !is_fresh(&cargo.target()) {
+        if self.options.mode == Mode::Refresh || !is_fresh(&cargo.target()) {
             return None;
         }
         let units = self.known_units(cargo)?;
@@ -165,13 +165,11 @@ impl Filling<'_> {
         let mut strings = Strings(bytes);
         let places = &self.places;
         let entry = Entry::decode(strings.next()?, &|text| places.into(text))?;
-        let below = Path::new(OsStr::from_bytes(strings.next()?));
-        let normal = below.components().all(|part| matches!(part, Component::Normal(_)));
+        let dir = self.target.join(OsStr::from_bytes(strings.next()?));
         let files = strings.list()?;
-        if !normal {
+        if !self.is_inside(&dir) {
             return None;
         }
-        let dir = self.target.join(below);
         let profile = dir.parent()?.parent()?.to_path_buf();
         if !self.holds(&profile) {
             return None;
@@ -213,6 +211,9 @@ impl Filling<'_> {
         laps: &mut Laps,
         report: &mut Report,
     ) -> Option<()> {
+        if !unit.outputs.iter().all(|output| self.is_inside(&output.path)) {
+            return None;
+        }
         unit.describe(report);
         report.spans.key_us = laps.lap();
         let hit = as_recorded(lookup::look_up(unit, self.engine.blobs()), wanted)?;
@@ -227,6 +228,12 @@ impl Filling<'_> {
         }
         self.engine.restore(unit, &hit, &Silence, report).ok()?;
         unit.outputs.iter().try_for_each(|output| self.backdate(&output.path))
+    }
+
+    /// Whether a path lies in the target directory, whatever a snapshot says.
+    fn is_inside(&self, path: &Path) -> bool {
+        let below = path.strip_prefix(&self.target);
+        below.is_ok_and(|below| below.components().all(|part| matches!(part, Component::Normal(_))))
     }
 
     /// Makes an output as old as the beginning: cargo wants no unit to be older than what it is made of,
@@ -252,6 +259,9 @@ impl Filling<'_> {
         laps: &mut Laps,
         report: &mut Report,
     ) -> Option<()> {
+        if !self.is_inside(&run.out_dir) {
+            return None;
+        }
         // cargo makes it before it starts a script, and that it is empty may count.
         fs::create_dir_all(&run.out_dir).ok()?;
         run.describe(report);
