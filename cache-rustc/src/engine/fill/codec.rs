@@ -44,9 +44,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn lists() -> impl Strategy<Value = Vec<Vec<Vec<u8>>>> {
+        let text = prop::collection::vec(any::<u8>(), 0..20);
+        prop::collection::vec(prop::collection::vec(text, 0..5), 0..5)
+    }
+
     proptest! {
         #[test]
-        fn what_was_written_is_read(lists: Vec<Vec<Vec<u8>>>) {
+        fn what_was_written_is_read(lists in lists()) {
             let mut bytes = Vec::new();
             for list in &lists {
                 put_list(&mut bytes, list.iter().map(Vec::as_slice));
