@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use cache_core::wire::RecordView;
 use cache_core::{Content, Digest, Hasher};
@@ -140,13 +140,17 @@ fn make_target(target: &Path) -> Option<PathBuf> {
     Some(target.to_path_buf())
 }
 
-/// The time on the file system's clock.
+/// The longest tick of the clock that stamps files (jiffies at 100 Hz).
+const TICK: Duration = Duration::from_millis(10);
+
+/// The time on the file system's clock, less a tick: a file that is changed in the same tick, after its
+/// content was checked, must be newer.
 fn began(target: &Path) -> Option<SystemTime> {
     let marker = target.join(".larder-began");
     let file = File::create(&marker).ok()?;
-    let began = file.metadata().ok()?.modified().ok();
+    let now = file.metadata().ok()?.modified().ok();
     let _ = fs::remove_file(&marker);
-    began
+    now?.checked_sub(TICK)
 }
 
 struct Filling<'e> {
