@@ -36,6 +36,16 @@ pub(super) struct Restored {
     pub copied_bytes: u64,
 }
 
+impl Restored {
+    /// Counts the bytes of a blob that was placed.
+    pub(super) fn count(&mut self, placed: Placed, size: u64) {
+        match placed {
+            Placed::Linked | Placed::Cloned => self.linked_bytes += size,
+            Placed::Copied => self.copied_bytes += size,
+        }
+    }
+}
+
 /// Restores every output, then replays the streams.
 ///
 /// # Errors
@@ -107,10 +117,7 @@ fn place(
                 if unit.may_link(output.role) { Placement::MayLink } else { Placement::Private };
             let launcher = unit.launcher.as_ref().filter(|_| output.role == Role::Executable);
             let to = if launcher.is_some() { &launcher::real(dest) } else { dest };
-            match blobs.place(digest, to, output.mode & 0o777, placement)? {
-                Placed::Linked | Placed::Cloned => restored.linked_bytes += size,
-                Placed::Copied => restored.copied_bytes += size,
-            }
+            restored.count(blobs.place(digest, to, output.mode & 0o777, placement)?, *size);
             blobs.remember(to, digest);
             if let Some(program) = launcher {
                 launcher::write(dest, program)?;

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use cache_core::{Content, Outcome, Output, Role, TextTemplate};
-use cache_storage::{Placed, Placement, StoreError};
+use cache_storage::{Placement, StoreError};
 
 use super::super::blobs::{Blobs, write_beside};
 use super::super::restore::{RestoreError, Restored};
@@ -98,10 +98,8 @@ fn place(
     let failed = |error| StoreError::write(dest.display().to_string(), error);
     let text = match &output.content {
         Content::Blob { digest, size } => {
-            match blobs.place(digest, dest, output.mode & 0o777, Placement::Private)? {
-                Placed::Linked | Placed::Cloned => restored.linked_bytes += size,
-                Placed::Copied => restored.copied_bytes += size,
-            }
+            let placed = blobs.place(digest, dest, output.mode & 0o777, Placement::Private)?;
+            restored.count(placed, *size);
             blobs.remember(dest, digest);
             return Ok(());
         }
