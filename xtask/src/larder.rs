@@ -68,12 +68,38 @@ pub(crate) fn zero_stats(larder: &Path, store: &Path) -> Result<()> {
     command(larder, store, &["stats", "--zero"]).map(drop)
 }
 
+/// Uploads what is still to be uploaded, with `larder push --wait`.
+///
+/// # Errors
+/// When the command fails.
+pub(crate) fn push(larder: &Path, store: &Path, env: &[(String, String)]) -> Result<()> {
+    command_with(larder, store, &["push", "--wait"], env).map(drop)
+}
+
+/// Ends the agent of a store, where there is one.
+///
+/// # Errors
+/// When the command fails.
+pub(crate) fn stop_agent(larder: &Path, store: &Path, env: &[(String, String)]) -> Result<()> {
+    command_with(larder, store, &["agent", "--stop"], env).map(drop)
+}
+
 fn command(larder: &Path, store: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
+    command_with(larder, store, arguments, &[])
+}
+
+fn command_with(
+    larder: &Path,
+    store: &Path,
+    arguments: &[&str],
+    env: &[(String, String)],
+) -> Result<Vec<u8>> {
     let directory = store.parent().unwrap_or(store);
     fs::create_dir_all(directory)?;
     let mut command = clean_command(larder.as_ref(), directory);
     wrap(&mut command, larder, store);
     let output = command
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .env("RUSTC_WRAPPER", OsStr::new(""))
         .args(arguments)
         .output()

@@ -4,6 +4,8 @@
 //! - `bench hit`: the cost of one hit, as a whole process;
 //! - `bench edits`: the cost of an edit, next to plain cargo;
 //! - `bench six`: several checkouts built at once;
+//! - `bench remote`: builds that share an S3 server, over a fast and an ordinary link;
+//! - `bench faults`: builds next to slow and broken remotes;
 //! - `bench store`: which layout of a store is faster;
 //! - `count`: which compilers a fully cached build still starts;
 //! - `servers`: a command next to real storage servers;
@@ -35,6 +37,8 @@ usage:
   cargo xtask bench hit [--runs 50] [--larder FILE] [--keep]
   cargo xtask bench edits [--subject self] [--file SOURCE] [--edits 20] [--json FILE]
   cargo xtask bench six [--subject fd-find]... [--runs 3] [--json FILE]
+  cargo xtask bench remote [--subject eza]... [--runs 3] [--json FILE]
+  cargo xtask bench faults [--subject fd-find]... [--runs 3] [--json FILE]
   cargo xtask bench store [--runs 30] [--dir DIRECTORY]...
   cargo xtask count [--subject fd-find] [--larder FILE] [--keep]
   cargo xtask servers -- COMMAND

@@ -10,14 +10,18 @@ use crate::build_env::clean_command;
 use crate::larder;
 
 /// A way to build, with the version to name beside its figures.
+#[derive(Clone)]
 pub(crate) struct Tool {
     /// Short name, also that of its scratch directory.
     pub(crate) name: &'static str,
     /// What the program says of its version.
     pub(crate) version: String,
     kind: Kind,
+    /// Variables for everything that is run.
+    env: Vec<(String, String)>,
 }
 
+#[derive(Clone)]
 enum Kind {
     Plain,
     Larder(PathBuf),
@@ -66,7 +70,7 @@ impl Tool {
         let said = String::from_utf8_lossy(&output.stdout);
         let words = said.lines().next().unwrap_or_default().split_whitespace();
         let version = words.filter(|word| *word != name).take(1).collect::<Vec<_>>().join(" ");
-        Ok(Self { name, version, kind: kind(path) })
+        Ok(Self { name, version, kind: kind(path), env: vec![] })
     }
 
     /// The larder binary, if that is what this is.
@@ -75,6 +79,23 @@ impl Tool {
             Kind::Larder(path) => Some(path),
             Kind::Plain | Kind::Sccache(_) | Kind::Kache(_) | Kind::Mbx(_) => None,
         }
+    }
+
+    /// The same with a variable in the environment of builds and servers.
+    pub(crate) fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same without what [`Self::with_env`] was given.
+    pub(crate) fn without_env(&self) -> Self {
+        Self { env: vec![], ..self.clone() }
+    }
+
+    /// What [`Self::with_env`] was given.
+    pub(crate) fn env(&self) -> &[(String, String)] {
+        &self.env
     }
 
     /// Whether a second checkout can profit from the first.
@@ -123,6 +144,9 @@ impl Tool {
                 let _ = self.control(path, &["daemon", "stop"], store);
                 Ok(())
             }
+            Kind::Larder(path) if !self.env.is_empty() => {
+                larder::stop_agent(path, store, &self.env)
+            }
             Kind::Plain | Kind::Larder(_) | Kind::Mbx(_) => Ok(()),
         }
     }
@@ -158,6 +182,7 @@ impl Tool {
                 command.env("MBX_CACHE_DIR", store);
             }
         }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
     }
 }
 

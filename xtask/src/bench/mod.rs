@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: whole builds, the cost of one hit, edits, and several builds at once.
+//! `cargo xtask bench`: whole builds, the cost of one hit, edits, several builds at once, and remotes.
 
 mod edits;
 mod hit;
+mod remote;
 mod rounds;
 mod six;
 mod source;
@@ -46,6 +47,8 @@ enum What {
     Hit,
     Edits,
     Six,
+    Remote,
+    Faults,
 }
 
 /// Runs the task with the rest of its command line.
@@ -70,6 +73,8 @@ pub(crate) fn main(mut arguments: lexopt::Parser) -> Result<ExitCode> {
             Arg::Value(what) if what == "edits" => options.what = What::Edits,
             Arg::Value(what) if what == "store" => return store::main(arguments),
             Arg::Value(what) if what == "six" => options.what = What::Six,
+            Arg::Value(what) if what == "remote" => options.what = What::Remote,
+            Arg::Value(what) if what == "faults" => options.what = What::Faults,
             Arg::Long("edits") => options.edits = arguments.value()?.parse()?,
             Arg::Long("file") => options.file = Some(arguments.value()?.into()),
             Arg::Long("subject") => options.subjects.push(arguments.value()?.string()?),
@@ -99,13 +104,16 @@ pub(crate) fn main(mut arguments: lexopt::Parser) -> Result<ExitCode> {
 fn builds(options: &Options, binary: PathBuf) -> Result<()> {
     adopt_orphans()?;
     let mut tools = vec![Tool::plain()?, Tool::larder(binary)?];
-    if options.peers && options.what == What::Builds {
-        tools.extend(Tool::peers()?);
+    if options.peers && matches!(options.what, What::Builds | What::Remote) {
+        // Of the others only sccache shares through S3 without a service of its own.
+        let shares = |tool: &Tool| options.what == What::Builds || tool.name == "sccache";
+        tools.extend(Tool::peers()?.into_iter().filter(shares));
     }
     let usual = match options.what {
         What::Builds | What::Hit => &["fd-find", "eza", "self"][..],
         What::Edits => &["self"],
-        What::Six => &["fd-find"],
+        What::Six | What::Faults => &["fd-find"],
+        What::Remote => &["eza"],
     };
     let usual: Vec<String> = usual.iter().map(|&name| name.to_owned()).collect();
     let subjects = if options.subjects.is_empty() { &usual } else { &options.subjects };
@@ -146,6 +154,14 @@ fn measured(
             let results = edits::run(subject, [plain, larder], file, options.edits.get(), scratch)?;
             edits::print(title, &results);
             edits::json(title, &results)
+        }
+        What::Remote | What::Faults => {
+            let rows = match options.what {
+                What::Remote => remote::run(subject, tools, runs, scratch)?,
+                _ => remote::faults(subject, [plain, larder], runs, scratch)?,
+            };
+            remote::print(title, &rows);
+            remote::json(title, &rows)
         }
         What::Six => {
             let samples = six::run(subject, larder, runs, scratch)?;

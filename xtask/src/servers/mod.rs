@@ -58,6 +58,23 @@ impl Servers {
         Ok(Self { running, _data: data })
     }
 
+    /// Installs and starts the S3 server alone.
+    ///
+    /// # Errors
+    /// As [`Servers::start`].
+    pub(crate) fn only_s3() -> Result<Self> {
+        let place = Place::new(repo::target_directory()?.join("servers"))?;
+        let data = process::Scratch::new(&place)?;
+        let running = vec![weed::start(&place, data.path()).context("SeaweedFS")?];
+        Ok(Self { running, _data: data })
+    }
+
+    /// The address that a variable has.
+    pub(crate) fn address(&self, variable: &str) -> Option<&str> {
+        let found = self.running.iter().find(|server| server.variable == variable)?;
+        Some(&found.address)
+    }
+
     /// Puts the addresses into a command's environment.
     pub(crate) fn name(&self, command: &mut Command) {
         for server in &self.running {
