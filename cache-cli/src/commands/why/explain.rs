@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use cache_rustc::engine::SCRIPT_KIND;
+
 use super::Fields;
 use super::nearest::{Difference, nearest};
 use crate::events::{Did, Event};
@@ -27,7 +29,8 @@ impl Explainer<'_> {
         let name = name.replace('-', "_");
         let mut last: BTreeMap<&str, usize> = BTreeMap::new();
         for (at, event) in self.events.iter().enumerate() {
-            if event.crate_name == name {
+            // The run of a build script has its package's name, dashes and all.
+            if event.crate_name.replace('-', "_") == name {
                 last.insert(&event.kind, at);
             }
         }
@@ -99,8 +102,13 @@ impl Explainer<'_> {
         let Some(is) = (self.recipes)(event) else {
             return (vec!["nothing like it was stored".into()], None);
         };
+        // A run of a build script has nothing in common with a compile.
+        let is_run = |event: &Event| event.kind == SCRIPT_KIND;
         let earlier = self.events[..at].iter().rev().filter(|other| {
-            other.crate_name == event.crate_name && !other.key.is_empty() && other.key != event.key
+            other.crate_name == event.crate_name
+                && is_run(other) == is_run(event)
+                && !other.key.is_empty()
+                && other.key != event.key
         });
         let earlier = earlier.filter_map(|other| Some((other.at, (self.recipes)(other)?)));
         let Some((than, differences)) = nearest(&is, earlier) else {
@@ -201,6 +209,21 @@ mod tests {
         ];
         let said = tell(&events, &recipes, "app");
         assert!(said.contains("  compiled: argument -C opt-level went from 0 to 3\n"), "{said}");
+    }
+
+    #[test]
+    fn the_run_of_a_build_script_is_compared_with_runs_alone() {
+        let run = |key| Event { kind: SCRIPT_KIND.into(), ..miss("a-b", key) };
+        let program = |key| Event { kind: "bin".into(), ..miss("a-b", key) };
+        let events = [run("old"), program("near"), run("new")];
+        let recipes: [(&str, &[(&str, &str)]); 3] = [
+            ("old", &[("build-script", "1"), ("cwd", "x"), ("toolchain", "t")]),
+            ("near", &[("build-script", "2"), ("cwd", "y"), ("toolchain", "u")]),
+            ("new", &[("build-script", "2"), ("cwd", "y"), ("toolchain", "t")]),
+        ];
+        let said = tell(&events, &recipes, "a-b");
+        assert!(said.contains("build-script went from 1 to 2"), "{said}");
+        assert!(!said.contains("toolchain"), "{said}");
     }
 
     #[test]
