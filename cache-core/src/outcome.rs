@@ -1,6 +1,6 @@
 //! What one execution left.
 
-use crate::{Digest, Template, TextTemplate};
+use crate::{Digest, Hasher, Segment, Template, TextTemplate};
 
 /// What an output is; decides how it is restored.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -64,11 +64,41 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// A name for what the execution left, whenever it ran and however long it took: over the streams
+    /// and the outputs.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut hasher = Hasher::keyed("larder 2026-11 outcome v1");
+        add_text(&mut hasher, &self.stdout);
+        add_text(&mut hasher, &self.stderr);
+        for output in &self.outputs {
+            hasher.field(format!("{:?} {:o}", output.role, output.mode).as_bytes());
+            hasher.field(&output.path.to_bytes());
+            match &output.content {
+                Content::Blob { digest, .. } => {
+                    hasher.field(b"blob").field(digest.as_bytes());
+                }
+                Content::Text(text) => add_text(&mut hasher, text),
+            }
+        }
+        hasher.finish()
+    }
+
     /// The blobs that the outputs name, in order, with their sizes.
     pub fn blobs(&self) -> impl Iterator<Item = (Digest, u64)> + '_ {
         self.outputs.iter().filter_map(|output| match &output.content {
             Content::Blob { digest, size } => Some((*digest, *size)),
             Content::Text(_) => None,
         })
+    }
+}
+
+fn add_text(hasher: &mut Hasher, text: &TextTemplate) {
+    hasher.field(b"text");
+    for segment in &text.segments {
+        match segment {
+            Segment::Text(text) => hasher.field(b"t").field(text),
+            Segment::Root(root) => hasher.field(b"r").field(root.as_str().as_bytes()),
+        };
     }
 }

@@ -26,6 +26,8 @@
 //!   is a breaking change here too.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "bundle")]
+pub mod bundle;
 mod capabilities;
 pub mod conformance;
 mod disk;

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cache_rustc::engine::{CargoRun, Engine, Journal, Mode, Options, Report, Start};
+use cache_rustc::engine::{CargoRun, Engine, Journal, Mode, Noted, Options, Report, Start};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 
@@ -26,14 +26,15 @@ fn cargo() -> Option<CargoRun> {
 /// Writes down a unit that was served.
 pub(super) fn note(notes: &Notes<'_>, engine: &Engine, start: &Start, report: &Report) {
     let writes = engine.options().mode != Mode::ReadOnly;
-    let Some(outcome) = report.outcome.filter(|_| notes.config.fill.value && writes) else {
+    let (Some(key), Some(outcome)) = (report.key, report.outcome) else { return };
+    if !notes.config.fill.value || !writes {
         return;
-    };
+    }
     let Some(cargo) = cargo() else { return };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros());
     let at = u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(notes.elapsed());
     let journal = Journal::of(&engine.options().state_dir, &cargo);
-    if journal.add(&cargo, start, at, &outcome) {
+    if journal.add(&cargo, start, at, &Noted { key, outcome }) {
         watch(&cargo);
     }
 }

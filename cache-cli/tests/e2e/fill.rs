@@ -66,7 +66,7 @@ fn lock(names: &[String]) -> String {
 /// Waits until no build waits for being written down.
 #[track_caller]
 fn written_down(lab: &Lab) {
-    let dir = lab.store().join("state-v1/builds-v1");
+    let dir = lab.store().join("state-v1/builds-v2");
     let since = Instant::now();
     let pending = |dir: &Path| {
         let names = std::fs::read_dir(dir).into_iter().flatten().flatten();

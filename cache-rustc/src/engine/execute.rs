@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
 
 use super::remap::Remap;
 use super::streams::{Sink, localize, pump};
@@ -22,6 +23,14 @@ pub(super) struct Run {
     pub wall_us: u64,
 }
 
+impl Run {
+    /// What ran from `started` until now.
+    pub(super) fn ended(status: ExitStatus, streams: (Vec<u8>, Vec<u8>), started: Instant) -> Self {
+        let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Self { status, stdout: streams.0, stderr: streams.1, wall_us }
+    }
+}
+
 /// Runs the unit's compiler with `extra` variables in its environment and waits for it.
 ///
 /// # Errors
@@ -31,13 +40,23 @@ pub(super) fn run(
     extra: &[(OsString, OsString)],
     sink: &dyn Sink,
 ) -> std::io::Result<Run> {
-    let started = std::time::Instant::now();
-    make_way(unit.outputs.iter().map(|output| output.path.as_path()));
-    let mut child = command(unit, extra).spawn()?;
+    let (started, mut child) = start(unit, extra)?;
     let streams = pass_streams(&unit.remap, &mut child, sink);
     let status = child.wait()?;
-    let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Ok(Run { status, stdout: streams.0, stderr: streams.1, wall_us })
+    Ok(Run::ended(status, streams, started))
+}
+
+/// Starts the unit's compiler; the time is when.
+///
+/// # Errors
+/// When it cannot be started.
+pub(super) fn start(
+    unit: &Unit,
+    extra: &[(OsString, OsString)],
+) -> std::io::Result<(Instant, Child)> {
+    let started = Instant::now();
+    make_way(unit.outputs.iter().map(|output| output.path.as_path()));
+    Ok((started, command(unit, extra).spawn()?))
 }
 
 /// Removes outputs of earlier runs that are read-only or share an inode: a restored library is a

@@ -1,5 +1,6 @@
 //! A miss: run the compiler under the tracer, observe, store.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
@@ -13,12 +14,14 @@ use super::edits::Edit;
 use super::execute;
 use super::facts::World;
 use super::guard::Guard;
+use super::lookup::{self, Found};
 use super::observe::{self, Observed};
-use super::outcome;
+use super::race;
 use super::report::{Laps, Miss, Report, Served};
 use super::scratch::Scratch;
 use super::script::launcher;
 use super::streams::Sink;
+use super::supply::{Coming, Supplied};
 use super::unit::Unit;
 use super::{Engine, Mode};
 use crate::dep_info::DepInfo;
@@ -34,6 +37,43 @@ pub(super) fn execute(
     sink: &dyn Sink,
     report: &mut Report,
 ) -> std::io::Result<ExitStatus> {
+    let run = &mut |extra: &[_]| execute::run(unit, extra, sink).map(Some);
+    Ok(execute_with(unit, why, engine, report, run)?.unwrap_or_default())
+}
+
+/// Executes a unit while the supply is at it. `None`: the supply was first, the compiler was stopped, and
+/// nothing was passed on.
+///
+/// # Errors
+/// When the compiler cannot be started.
+pub(super) fn race(
+    unit: &Unit,
+    why: &Miss,
+    engine: &Engine,
+    sink: &dyn Sink,
+    mut coming: Box<dyn Coming>,
+    report: &mut Report,
+) -> std::io::Result<Option<ExitStatus>> {
+    let here = || matches!(lookup::look_up(unit, engine.blobs()), Found::Hit(_));
+    let run = &mut |extra: &[_]| race::run(unit, extra, sink, &mut *coming, &here);
+    let status = execute_with(unit, why.clone(), engine, report, run)?;
+    if status.is_some() {
+        report.supplied = Supplied::TooLate;
+    }
+    Ok(status)
+}
+
+/// Runs the compiler with variables of the tracer's; `None` when it was stopped.
+type Compile<'c> =
+    &'c mut dyn FnMut(&[(OsString, OsString)]) -> std::io::Result<Option<execute::Run>>;
+
+fn execute_with(
+    unit: &Unit,
+    why: Miss,
+    engine: &Engine,
+    report: &mut Report,
+    compile: Compile<'_>,
+) -> std::io::Result<Option<ExitStatus>> {
     let mut laps = Laps::start();
     let edit = Edit::of(unit, &engine.options.state_dir).filter(|_| why != Miss::Refresh);
     let scratch = if engine.options.mode == Mode::ReadOnly {
@@ -44,7 +84,7 @@ pub(super) fn execute(
         Scratch::new(engine, unit.programs.first().map(PathBuf::as_path), &unit.env)
     };
     let extra = scratch.as_ref().map_or_else(|_| Vec::new(), Scratch::env);
-    let run = execute::run(unit, &extra, sink)?;
+    let Some(run) = compile(&extra)? else { return Ok(None) };
     report.spans.run_us = laps.lap();
     let not_stored = if !run.status.success() {
         Some("failed".to_owned())
@@ -59,7 +99,7 @@ pub(super) fn execute(
     }
     report.spans.store_us = laps.lap();
     report.served = Served::Miss { why, not_stored };
-    Ok(run.status)
+    Ok(Some(run.status))
 }
 
 /// Puts the launcher in the place of a build script that was just compiled. Where that fails, the
@@ -132,9 +172,13 @@ pub(super) fn store(
     let created = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |now| now.as_secs());
-    report.outcome = Some(outcome::digest(&collected.outcome));
+    report.outcome = Some(collected.outcome.digest());
     let entry = Entry { observation: Observation::new(facts), outcome: collected.outcome, created };
-    block_on(append_entry(&*engine.store, recipe, entry)).map_err(|error| store_reason(&error))
+    block_on(append_entry(&*engine.store, recipe, entry)).map_err(|error| store_reason(&error))?;
+    if let (Some(supply), Some(outcome)) = (&engine.supply, report.outcome) {
+        supply.stored(&recipe.key(), &outcome);
+    }
+    Ok(())
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -19,9 +19,9 @@ mod linker;
 mod lookup;
 mod miss;
 mod observe;
-mod outcome;
 mod place;
 mod queue;
+mod race;
 mod recipe;
 mod remap;
 mod report;
@@ -30,8 +30,11 @@ mod scan;
 mod scope;
 mod scratch;
 mod script;
+mod serve;
 mod sights;
+mod stop;
 mod streams;
+mod supply;
 mod through;
 mod tools;
 mod unit;
@@ -44,13 +47,14 @@ use cache_storage::Store;
 
 pub use action::{Action, Env};
 use blobs::Blobs;
-pub use fill::{CargoRun, Filled, Journal, Start};
-use jobserver::JobToken;
+pub use fill::{CargoRun, Filled, Journal, Noted, Start, units_of};
 pub use lookup::{Found, Hit};
 pub use report::{Change, Laps, Miss, Report, Served, Spans};
 pub use restore::RestoreError;
 pub use script::{KIND as SCRIPT_KIND, ScriptRequest, ScriptRun, launcher};
+use serve::Serving;
 pub use streams::{Collected as CollectedStreams, Sink, StdStreams};
+pub use supply::{Coming, News, Supplied, Supply};
 pub use through::{exec, note};
 pub use unit::{Prepared, Request, Through, Unit};
 
@@ -136,6 +140,7 @@ impl Options {
 pub struct Engine {
     store: Arc<dyn Store>,
     options: Options,
+    supply: Option<Arc<dyn Supply>>,
 }
 
 /// How an invocation ended, and what became of it.
@@ -151,7 +156,14 @@ impl Engine {
     /// An engine on a store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, options: Options) -> Self {
-        Self { store, options }
+        Self { store, options, supply: None }
+    }
+
+    /// The same, with somewhere to bring outcomes from that the store does not have.
+    #[must_use]
+    pub fn with_supply(mut self, supply: Arc<dyn Supply>) -> Self {
+        self.supply = Some(supply);
+        self
     }
 
     /// The options.
@@ -186,7 +198,7 @@ impl Engine {
         let restored = restore::restore(unit, &hit.outcome, self.blobs(), sink)?;
         report.linked_bytes = restored.linked_bytes;
         report.copied_bytes = restored.copied_bytes;
-        report.outcome = Some(outcome::digest(&hit.outcome));
+        report.outcome = Some(hit.outcome.digest());
         report.served = Served::Hit { saved_us: hit.outcome.cost_us };
         Ok(())
     }
@@ -222,7 +234,9 @@ impl Engine {
         if self.options.mode == Mode::Refresh {
             return self.execute(unit, Miss::Refresh, sink, report);
         }
-        let why = match self.try_hit(unit, sink, laps, report) {
+        let restore = |hit: &Hit| restore::restore(unit, &hit.outcome, self.blobs(), sink);
+        let mut serving = Serving { engine: self, action: unit, restore: &restore, laps, report };
+        let why = match serving.try_hit() {
             Ok(()) => return Ok(ExitStatus::default()),
             Err(why) => why,
         };
@@ -230,22 +244,22 @@ impl Engine {
             // It will not be stored: there is nothing for others to wait for.
             return self.execute(unit, why, sink, report);
         }
-        let mut token = JobToken::held(self.options.job_token.then_some(&unit.env));
-        let action = self.flight_of(unit);
-        let waited = queue::wait(&self.options.flights, &action, &mut token, &mut || {
-            report.spans.wait_us += laps.lap();
-            self.try_hit(unit, sink, laps, report).is_ok()
-        });
-        report.spans.wait_us += laps.lap();
-        let flight = match waited {
+        let mut to_execute = match serving.wait(&self.flight_of(unit)) {
             Ok(()) => return Ok(ExitStatus::default()),
-            Err(flight) => flight,
+            Err(to_execute) => to_execute,
         };
-        let status = self.execute(unit, why, sink, report)?;
-        let stored = matches!(report.served, Served::Miss { not_stored: None, .. });
-        if let Some(mut flight) = flight.filter(|_| !stored) {
-            flight.failed();
-        }
+        let status = match to_execute.coming.take() {
+            Some(coming) => match miss::race(unit, &why, self, sink, coming, serving.report)? {
+                Some(status) => status,
+                None if serving.try_hit().is_ok() => {
+                    serving.report.supplied = Supplied::Overtook;
+                    ExitStatus::default()
+                }
+                None => self.execute(unit, why, sink, serving.report)?,
+            },
+            None => self.execute(unit, why, sink, serving.report)?,
+        };
+        to_execute.done(report);
         Ok(status)
     }
 
@@ -276,27 +290,6 @@ impl Engine {
         report: &mut Report,
     ) -> std::io::Result<ExitStatus> {
         through::run(through, request, sink, report)
-    }
-
-    fn try_hit(
-        &self,
-        unit: &Unit,
-        sink: &dyn Sink,
-        laps: &mut Laps,
-        report: &mut Report,
-    ) -> Result<(), Miss> {
-        let found = self.look_up(unit);
-        report.spans.check_us += laps.lap();
-        let hit = match found {
-            Found::Hit(hit) => hit,
-            Found::Miss(why) => return Err(why),
-        };
-        let restored = self.restore(unit, &hit, sink, report);
-        report.spans.restore_us += laps.lap();
-        restored.map_err(|error| {
-            report.faults.push(format!("restore: {error}"));
-            Miss::Damaged(error.to_string())
-        })
     }
 
     fn flight_of(&self, unit: &Unit) -> cache_core::Digest {

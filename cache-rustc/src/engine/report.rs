@@ -5,6 +5,7 @@ use std::fmt;
 use cache_core::{EnvValue, Fact, RecipeKey};
 
 use super::facts::World;
+use super::supply::Supplied;
 
 /// What became of one invocation, for statistics and for `why`.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +22,8 @@ pub struct Report {
     pub key: Option<RecipeKey>,
     /// What was restored or stored, by a digest of its streams and outputs.
     pub outcome: Option<cache_core::Digest>,
+    /// What the supply had to do with it.
+    pub supplied: Supplied,
     /// Where the time went.
     pub spans: Spans,
     /// Bytes that were hard-linked, cloned or copied into the target directory.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use cache_core::{Digest, Recipe};
 
 use super::super::action::Env;
+use crate::toolchain;
 
 /// Variables that say where cargo works; with one of these the target directory is not the workspace's.
 const ELSEWHERE: &[&str] =
@@ -108,25 +109,68 @@ impl CargoRun {
         self.workspace.join("target")
     }
 
-    /// What names the build, whatever place it is in: the lock file, what cargo was asked for, and the
-    /// variables that it and the compiler take settings from. What else there is to a build, cargo
-    /// finds in its fingerprints.
-    pub(super) fn recipe(&self) -> Option<Recipe> {
+    /// What names the build, whatever place it is in: the lock file, what cargo was asked for, the
+    /// compiler, and the variables that it and cargo take settings from. What else there is to a build,
+    /// cargo finds in its fingerprints.
+    pub(super) fn keys(&self, state_dir: &Path) -> Option<BuildKeys> {
         let lock = fs::read(self.workspace.join("Cargo.lock")).ok()?;
-        let mut recipe = Recipe::new();
-        recipe.push("build", "1");
-        recipe.push("lock", Digest::of(&lock).as_bytes().to_vec());
-        recipe.push("below", self.below.as_os_str().as_bytes());
+        let mut common = Recipe::new();
+        common.push("build", "2");
+        common.push("below", self.below.as_os_str().as_bytes());
         for arg in &self.args {
-            recipe.push("arg", arg.as_bytes());
+            common.push("arg", arg.as_bytes());
         }
         let mut settings: Vec<_> = self.env.iter().filter(|(name, _)| is_setting(name)).collect();
         settings.sort_unstable();
         for (name, value) in settings {
-            recipe.push(format!("env:{}", name.to_string_lossy()), value.as_bytes());
+            common.push(format!("env:{}", name.to_string_lossy()), value.as_bytes());
         }
-        Some(recipe)
+        if let Some(compiler) = self.compiler(state_dir) {
+            common.push("compiler", compiler.as_bytes().to_vec());
+        }
+        let (mut exact, mut near) = (common.clone(), common);
+        exact.push("lock", Digest::of(&lock).as_bytes().to_vec());
+        for package in own_packages(&String::from_utf8_lossy(&lock)) {
+            near.push("package", package);
+        }
+        Some(BuildKeys { exact, near })
     }
+
+    /// The identity of the compiler that cargo starts unless its configuration files name another; then
+    /// this is one more name that tells builds apart.
+    fn compiler(&self, state_dir: &Path) -> Option<Digest> {
+        let var = |name: &str| self.env.get(OsStr::new(name)).cloned();
+        let program = var("RUSTC").unwrap_or_else(|| "rustc".into());
+        let memo_dir = &state_dir.join("toolchains-v1");
+        let compiler = toolchain::resolve(&toolchain::Request {
+            program: &program,
+            wrapper: None,
+            first_arg: None,
+            sysroot: None,
+            cwd: &self.workspace,
+            env: &var,
+            vars: &|| self.env.clone().into_iter().collect(),
+            memo_dir,
+        });
+        toolchain::identity(&compiler.ok()?, None, memo_dir).ok().map(|identity| identity.digest)
+    }
+}
+
+/// What names a build.
+pub(super) struct BuildKeys {
+    /// This very build.
+    pub exact: Recipe,
+    /// It, and those before and after a change of the lock file.
+    pub near: Recipe,
+}
+
+/// The names of a lock file's packages that are found by their paths: the workspace's own. They have no
+/// `source` (cargo's `EncodableDependency`).
+fn own_packages(lock: &str) -> Vec<&str> {
+    let packages = lock.split("[[package]]").skip(1);
+    let own = packages.filter(|package| !package.lines().any(|line| line.starts_with("source =")));
+    own.filter_map(|package| package.lines().find_map(|line| line.strip_prefix("name = ")))
+        .collect()
 }
 
 /// The arguments without [`MANNERS`], with a value of its own each or not.
@@ -208,6 +252,13 @@ mod tests {
             let kept: Vec<_> = kept.split(' ').map(OsString::from).collect();
             assert_eq!(without_manners(words), kept, "{given}");
         }
+    }
+
+    #[test]
+    fn packages_without_a_source_are_the_workspaces_own() {
+        let lock = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n\n[[package]]\n\
+                    name = \"b\"\nsource = \"registry+x\"\n\n[[package]]\nname = \"c\"\n";
+        assert_eq!(own_packages(lock), ["\"a\"", "\"c\""]);
     }
 
     #[test]

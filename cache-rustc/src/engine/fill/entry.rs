@@ -4,14 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use cache_core::Digest;
+use cache_core::{Digest, RecipeKey};
 
 use super::super::action::Env;
 use super::super::script::ScriptRequest;
 use super::super::unit::Request;
 use super::cargo::CargoRun;
 use super::codec::{Strings, put, put_list};
-use super::journal::Start;
+use super::journal::{Noted, Start};
 
 /// Changes a string on its way in or out; `None` when that cannot be done.
 pub(super) type Map<'m> = &'m dyn Fn(&[u8]) -> Option<Vec<u8>>;
@@ -21,6 +21,8 @@ pub(super) type Map<'m> = &'m dyn Fn(&[u8]) -> Option<Vec<u8>>;
 pub(super) struct Entry {
     /// When it was started, in microseconds since the Unix epoch.
     pub at: u64,
+    /// The key that it was served under.
+    pub key: RecipeKey,
     /// What it got: see [`Report::outcome`](super::super::Report::outcome).
     pub outcome: Digest,
     /// How it was started; the environment holds only what differs from cargo's.
@@ -31,12 +33,12 @@ pub(super) struct Entry {
 
 impl Entry {
     /// A unit that this cargo started.
-    pub(super) fn new(cargo: &CargoRun, start: &Start, at: u64, outcome: Digest) -> Self {
+    pub(super) fn new(cargo: &CargoRun, start: &Start, at: u64, served: &Noted) -> Self {
         let mut start = start.clone();
         let env = start.env_mut();
         let without = cargo.env.keys().filter(|name| !env.contains_key(*name)).cloned().collect();
         env.retain(|name, value| cargo.env.get(name) != Some(value));
-        Self { at, outcome, start, without }
+        Self { at, key: served.key, outcome: served.outcome, start, without }
     }
 
     /// How another cargo would start it.
@@ -49,7 +51,7 @@ impl Entry {
         start
     }
 
-    /// Its bytes: tag, time, outcome, working directory, words, variables (names and values in turn),
+    /// Its bytes: tag, time, key, outcome, working directory, words, variables (names and values in turn),
     /// variables left out; each a string as `codec` writes it, those from `cwd` on through `map`.
     pub(super) fn encode(&self, map: Map<'_>) -> Option<Vec<u8>> {
         let (tag, cwd, words, env) = match &self.start {
@@ -70,6 +72,7 @@ impl Entry {
         let mut out = Vec::new();
         put(&mut out, tag);
         put(&mut out, &self.at.to_le_bytes());
+        put(&mut out, self.key.0.as_bytes());
         put(&mut out, self.outcome.as_bytes());
         put(&mut out, &map(cwd.as_os_str().as_bytes())?);
         put_list(&mut out, words.iter().map(Vec::as_slice));
@@ -85,7 +88,8 @@ impl Entry {
         let mut strings = Strings(bytes);
         let tag = strings.next()?;
         let at = u64::from_le_bytes(strings.next()?.try_into().ok()?);
-        let outcome = Digest::from_bytes(strings.next()?.try_into().ok()?);
+        let mut digest = || Some(Digest::from_bytes(strings.next()?.try_into().ok()?));
+        let (key, outcome) = (RecipeKey(digest()?), digest()?);
         let cwd = PathBuf::from(os(strings.next()?)?);
         let mut words = all(strings.list()?)?;
         let mut pairs = all(strings.list()?)?.into_iter();
@@ -104,8 +108,16 @@ impl Entry {
             }
             _ => return None,
         };
-        Some(Self { at, outcome, start, without })
+        Some(Self { at, key, outcome, start, without })
     }
+}
+
+/// The key and the outcome of an entry's bytes, without reading the rest.
+pub(super) fn key_and_outcome(bytes: &[u8]) -> Option<Noted> {
+    let mut strings = Strings(bytes);
+    let (_tag, _at) = (strings.next()?, strings.next()?);
+    let mut digest = || Some(Digest::from_bytes(strings.next()?.try_into().ok()?));
+    Some(Noted { key: RecipeKey(digest()?), outcome: digest()? })
 }
 
 impl Start {

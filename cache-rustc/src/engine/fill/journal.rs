@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use cache_core::Digest;
+use cache_core::{Digest, RecipeKey};
 
 use super::super::script::ScriptRequest;
 use super::super::unit::Request;
@@ -21,6 +21,9 @@ const WORTH_IT: u64 = 8 << 10;
 /// When a journal that nobody made a snapshot of is removed.
 const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Below the state directory; its version is that of the entries.
+pub(super) const DIRECTORY: &str = "builds-v2";
+
 /// How a unit was started.
 #[derive(Debug, Clone)]
 pub enum Start {
@@ -28,6 +31,15 @@ pub enum Start {
     Compile(Request),
     /// A build script's run.
     Script(ScriptRequest),
+}
+
+/// What a unit was served with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noted {
+    /// The key of its record.
+    pub key: RecipeKey,
+    /// The outcome (see [`cache_core::Outcome::digest`]).
+    pub outcome: Digest,
 }
 
 /// The journal of one build.
@@ -41,15 +53,15 @@ impl Journal {
     #[must_use]
     pub fn of(state_dir: &Path, cargo: &CargoRun) -> Self {
         let name = format!("{}-{}", cargo.pid, cargo.started);
-        Self { path: state_dir.join("builds-v1").join(name) }
+        Self { path: state_dir.join(DIRECTORY).join(name) }
     }
 
     /// Adds a unit. `true` for the one process that is to see to a snapshot: the build has become
     /// worth it and nobody else does. Trouble means that the build will not be known.
     #[must_use]
-    pub fn add(&self, cargo: &CargoRun, start: &Start, at: u64, outcome: &Digest) -> bool {
+    pub fn add(&self, cargo: &CargoRun, start: &Start, at: u64, served: &Noted) -> bool {
         let mut bytes = Vec::new();
-        let entry = Entry::new(cargo, start, at, *outcome);
+        let entry = Entry::new(cargo, start, at, served);
         let Some(entry) = entry.encode(&|text| Some(text.to_vec())) else { return false };
         put(&mut bytes, &entry);
         let Ok(size) = self.append(&bytes) else { return false };

@@ -24,5 +24,6 @@ mod places;
 mod snapshot;
 
 pub use cargo::CargoRun;
-pub use journal::{Journal, Start};
+pub use journal::{Journal, Noted, Start};
 pub use place::Filled;
+pub use snapshot::units_of;

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use cache_core::wire::RecordView;
-use cache_core::{Content, Digest, Hasher};
+use cache_core::{Content, Digest, Hasher, Recipe};
 use futures::StreamExt;
 use futures::executor::block_on;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
@@ -19,12 +19,13 @@ use super::super::lookup::{self, Found, Hit};
 use super::super::report::{Laps, Report, Served};
 use super::super::script::{self, ScriptRun};
 use super::super::streams::{Sink, is_artifact};
+use super::super::supply::{News, Supply};
 use super::super::unit::{Prepared, Unit};
-use super::super::{Engine, Mode, outcome};
+use super::super::{Engine, Mode};
 use super::cargo::CargoRun;
 use super::codec::Strings;
 use super::entry::Entry;
-use super::journal::{Journal, Start};
+use super::journal::{DIRECTORY, Journal, Start};
 use super::places::Places;
 
 /// The longest list of units that is read, in bytes.
@@ -71,6 +72,7 @@ impl Engine {
             // cargo compares what it depends on with this time: whatever is changed from now on is newer.
             began: began(&cargo.target())?,
             locks: BTreeMap::new(),
+            supply: self.supply.as_deref().filter(|_| self.options.mode == Mode::ReadWrite),
         };
         let mut filled = Filled::default();
         let mut entries = Vec::new();
@@ -86,12 +88,22 @@ impl Engine {
         Some(filled)
     }
 
+    /// The snapshot of the build; from the supply where the store has none.
     fn known_units(&self, cargo: &CargoRun) -> Option<Vec<u8>> {
-        let recipe = cargo.recipe()?;
+        let keys = cargo.keys(&self.options.state_dir)?;
+        let known = self.snapshot_of(&keys.exact);
+        if known.is_some() || self.options.mode != Mode::ReadWrite {
+            return known;
+        }
+        let supply = self.supply.as_ref()?;
+        let brought = supply.bring_build(&keys.exact.key(), &keys.near.key());
+        brought.then(|| self.snapshot_of(&keys.exact))?
+    }
+
+    fn snapshot_of(&self, recipe: &Recipe) -> Option<Vec<u8>> {
         let _pin = self.store.files().and_then(|files| files.pin(&recipe.key()).ok().flatten());
         let stored = block_on(self.store.get_record(&recipe.key())).ok()??;
-        let record =
-            RecordView::parse(&stored.bytes).ok().filter(|record| record.is_of(&recipe))?;
+        let record = RecordView::parse(&stored.bytes).ok().filter(|record| record.is_of(recipe))?;
         let outcome = record.entries().first()?.outcome().ok()?;
         let Content::Blob { digest, size } = outcome.outputs.first()?.content else { return None };
         if size > MAX_UNITS {
@@ -113,7 +125,7 @@ impl Engine {
 
     /// Of several cargos that begin in one workspace, one fills, and the others wait for it.
     fn lock_for(&self, target: &Path) -> Option<File> {
-        let dir = self.options.state_dir.join("builds-v1");
+        let dir = self.options.state_dir.join(DIRECTORY);
         fs::create_dir_all(&dir).ok()?;
         let name = format!("{}.lock", Digest::of(target.as_os_str().as_bytes()).to_hex());
         let file = File::options().create(true).append(true).open(dir.join(name)).ok()?;
@@ -161,6 +173,8 @@ struct Filling<'e> {
     began: SystemTime,
     /// cargo's locks of the profiles' directories.
     locks: BTreeMap<PathBuf, Option<File>>,
+    /// Who is asked for what the store does not have; nobody any more once that was too slow.
+    supply: Option<&'e dyn Supply>,
 }
 
 impl Filling<'_> {
@@ -180,6 +194,9 @@ impl Filling<'_> {
         }
         let mut laps = Laps::start();
         let mut report = Report { outcome: Some(entry.outcome), ..Report::default() };
+        if !self.is_worth_it(&entry) {
+            return None;
+        }
         let done = match entry.start_from(self.cargo) {
             Start::Compile(request) => match self.engine.prepare(&request) {
                 Prepared::Unit(unit) => self.compile(&unit, &entry.outcome, &mut laps, &mut report),
@@ -195,6 +212,28 @@ impl Filling<'_> {
         report.spans.restore_us = laps.lap();
         report.spans.total_us = laps.total();
         Some((entry, report))
+    }
+
+    /// Whether it is worth looking a unit up: where there is a supply, it is asked first to bring what the
+    /// store does not have.
+    fn is_worth_it(&mut self, entry: &Entry) -> bool {
+        let Some(supply) = self.supply else { return true };
+        let store = &self.engine.store;
+        let is_there = || matches!(block_on(store.get_record(&entry.key)), Ok(Some(_)));
+        if is_there() {
+            return true;
+        }
+        let Some(mut coming) = supply.bring(&entry.key) else { return false };
+        let patience = coming.patience();
+        match coming.wait(patience) {
+            News::Here => true,
+            News::Nothing => false,
+            News::NotYet => {
+                // cargo goes on by itself: units are asked for again as it starts them.
+                self.supply = None;
+                false
+            }
+        }
     }
 
     /// Whether this process has cargo's lock of a profile's directory.
@@ -309,7 +348,7 @@ impl Filling<'_> {
 
 fn as_recorded(found: Found, wanted: &Digest) -> Option<Box<Hit>> {
     match found {
-        Found::Hit(hit) => (outcome::digest(&hit.outcome) == *wanted).then_some(hit),
+        Found::Hit(hit) => (hit.outcome.digest() == *wanted).then_some(hit),
         Found::Miss(_) => None,
     }
 }

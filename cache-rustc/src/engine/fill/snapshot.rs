@@ -18,10 +18,10 @@ use futures::executor::block_on;
 use futures::{StreamExt, stream};
 
 use super::super::Engine;
-use super::cargo::CargoRun;
-use super::codec::{put, put_list};
-use super::entry::Entry;
-use super::journal::{Journal, Start};
+use super::cargo::{BuildKeys, CargoRun};
+use super::codec::{Strings, put, put_list};
+use super::entry::{Entry, key_and_outcome};
+use super::journal::{Journal, Noted, Start};
 use super::places::Places;
 
 impl Engine {
@@ -36,7 +36,9 @@ impl Engine {
     }
 
     fn write_down(&self, cargo: &CargoRun, entries: &[Entry]) -> Result<usize, StoreError> {
-        let Some(recipe) = cargo.recipe() else { return Ok(0) };
+        let Some(BuildKeys { exact: recipe, near }) = cargo.keys(&self.options.state_dir) else {
+            return Ok(0);
+        };
         let places = Places::of(cargo);
         let target = cargo.target();
         let mut bytes = Vec::new();
@@ -67,10 +69,26 @@ impl Engine {
             before.map_or(Expected::Absent, |stored| Expected::Revision(stored.revision));
         match block_on(self.store.put_record(&key, record.into(), expected)) {
             // Another build of the same was written down just now.
-            Err(StoreError::Conflict) | Ok(_) => Ok(known),
-            Err(error) => Err(error),
+            Err(StoreError::Conflict) | Ok(_) => {}
+            Err(error) => return Err(error),
         }
+        if let Some(supply) = &self.supply {
+            supply.build_known(&key, &near.key());
+        }
+        Ok(known)
     }
+}
+
+/// The units of a snapshot, from the bytes of the blob that its record names, in the order in which they
+/// were started. What is not understood is left out.
+#[must_use]
+pub fn units_of(snapshot: &[u8]) -> Vec<Noted> {
+    let mut strings = Strings(snapshot);
+    let mut units = Vec::new();
+    while let Some(unit) = strings.next() {
+        units.extend(Strings(unit).next().and_then(key_and_outcome));
+    }
+    units
 }
 
 /// Of each unit the newest entry, by start: what was put in place and then built again anyway is in a

@@ -20,13 +20,11 @@ use std::process::ExitStatus;
 pub(super) use restore::restore;
 pub use run::{ScriptRequest, ScriptRun};
 
-use super::action::Action;
-use super::jobserver::JobToken;
-use super::lookup::{self, Found};
+use super::lookup::{self, Hit};
 use super::report::{Laps, Miss, Report, Served};
+use super::serve::Serving;
 use super::streams::Sink;
 use super::{Engine, Mode};
-use super::{outcome, queue};
 
 /// What reports call a build script's run.
 pub const KIND: &str = "build-script-run";
@@ -57,7 +55,9 @@ impl Engine {
         if self.options.mode == Mode::Refresh {
             return execute::execute(run, Miss::Refresh, self, sink, report);
         }
-        let why = match self.try_script(run, sink, laps, report) {
+        let restore = |hit: &Hit| restore(run, &hit.outcome, self.blobs(), sink);
+        let mut serving = Serving { engine: self, action: run, restore: &restore, laps, report };
+        let why = match serving.try_hit() {
             Ok(()) => return Ok(ExitStatus::default()),
             Err(why) => why,
         };
@@ -67,21 +67,13 @@ impl Engine {
             report.spans.run_us = laps.lap();
             return status;
         }
-        let action = lookup::flight_of(run, None, self.blobs());
-        let mut token = JobToken::held(self.options.job_token.then_some(run.env()));
-        let waited = queue::wait(&self.options.flights, &action, &mut token, &mut || {
-            self.try_script(run, sink, laps, report).is_ok()
-        });
-        report.spans.wait_us += laps.lap();
-        let flight = match waited {
+        let to_execute = match serving.wait(&lookup::flight_of(run, None, self.blobs())) {
             Ok(()) => return Ok(ExitStatus::default()),
-            Err(flight) => flight,
+            Err(to_execute) => to_execute,
         };
+        // No race: what a run has done besides writing to `OUT_DIR` cannot be undone.
         let status = execute::execute(run, why, self, sink, report)?;
-        let stored = matches!(report.served, Served::Miss { not_stored: None, .. });
-        if let Some(mut flight) = flight.filter(|_| !stored) {
-            flight.failed();
-        }
+        to_execute.done(report);
         Ok(status)
     }
 
@@ -94,32 +86,6 @@ impl Engine {
             // It may go on with what an earlier run left.
             return Some("out-dir-not-empty".into());
         }
-        refused::reason(&self.options.state_dir, &run.key())
-    }
-
-    fn try_script(
-        &self,
-        run: &ScriptRun,
-        sink: &dyn Sink,
-        laps: &mut Laps,
-        report: &mut Report,
-    ) -> Result<(), Miss> {
-        let found = lookup::look_up(run, self.blobs());
-        report.spans.check_us += laps.lap();
-        let hit = match found {
-            Found::Hit(hit) => hit,
-            Found::Miss(why) => return Err(why),
-        };
-        let restored = restore(run, &hit.outcome, self.blobs(), sink);
-        report.spans.restore_us += laps.lap();
-        let restored = restored.map_err(|error| {
-            report.faults.push(format!("restore: {error}"));
-            Miss::Damaged(error.to_string())
-        })?;
-        report.linked_bytes = restored.linked_bytes;
-        report.copied_bytes = restored.copied_bytes;
-        report.outcome = Some(outcome::digest(&hit.outcome));
-        report.served = Served::Hit { saved_us: hit.outcome.cost_us };
-        Ok(())
+        refused::reason(&self.options.state_dir, &run.key)
     }
 }

@@ -1,0 +1,144 @@
+//! Packs, located records and bundles in a store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cache_core::{Digest, RecipeKey};
+use futures::StreamExt;
+
+use super::bundle_record::BundleRecord;
+use super::{Index, Located, Places};
+use crate::{Expected, Result, Store, StoreError};
+
+/// How often a lost race for a record is run again.
+const TRIES: usize = 16;
+
+/// What a store that is far away holds (see the [module](super)).
+#[derive(Clone, Debug)]
+pub struct Depot {
+    pub(super) store: Arc<dyn Store>,
+}
+
+impl Depot {
+    /// In a store, mostly one behind [`layers`](crate::layers).
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Whether it can be written.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.store.capabilities().write
+    }
+
+    /// The record of a key, with its blobs' places: one request. What is damaged, of another version, or
+    /// another key's is absent.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn find(&self, key: &RecipeKey) -> Result<Option<Located>> {
+        let found = self.store.get_record(key).await?;
+        let located = found.and_then(|found| Located::decode(&found.bytes).ok());
+        Ok(located.filter(|located| located.record.recipe.key() == *key))
+    }
+
+    /// The index of a build: two requests. What is damaged or of another version is absent.
+    ///
+    /// # Errors
+    /// What the store says; [`StoreError::BlobAbsent`] where only the record was left.
+    pub async fn find_index(&self, key: &RecipeKey) -> Result<Option<Index>> {
+        let Some(found) = self.store.get_record(key).await? else { return Ok(None) };
+        let Ok(bundle) = BundleRecord::decode(&found.bytes) else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let mut pieces = self.store.read_blob(&bundle.index).await?;
+        while let Some(piece) = pieces.next().await {
+            bytes.extend_from_slice(&piece?);
+            if bytes.len() as u64 > bundle.size.min(super::MAX_INDEX as u64) {
+                return Ok(None);
+            }
+        }
+        if Digest::of(&bytes) != bundle.index {
+            return Ok(None);
+        }
+        Ok(Index::decode(&bytes).ok())
+    }
+
+    /// Makes a build known under some keys; what was there is replaced.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn publish_index(
+        &self,
+        keys: &[RecipeKey],
+        index: &Index,
+        created: u64,
+    ) -> Result<()> {
+        let bytes = index.encode().map_err(|error| StoreError::write("an index", error))?;
+        let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+        let pieces = futures::stream::iter([Ok(bytes)]).boxed();
+        self.store.write_blob(&digest, size, pieces).await?;
+        let packs = index.places.packs();
+        let record = BundleRecord { created, index: digest, size, packs }.encode();
+        for key in keys {
+            self.replace(key, record.clone()).await?;
+        }
+        // The index is a blob like a pack, and found like one when nothing leads to it any more.
+        self.register(super::Pack { digest, size }, created).await
+    }
+
+    /// Writes a record, whatever is there.
+    pub(super) async fn replace(&self, key: &RecipeKey, bytes: Bytes) -> Result<()> {
+        self.update(key, &mut |_| Some(bytes.clone())).await
+    }
+
+    /// Writes what `change` makes of a record; first as if there were none, since there mostly is none.
+    pub(super) async fn update(
+        &self,
+        key: &RecipeKey,
+        change: &mut (dyn FnMut(Option<&Bytes>) -> Option<Bytes> + Send),
+    ) -> Result<()> {
+        let Some(new) = change(None) else { return Ok(()) };
+        match self.store.put_record(key, new, Expected::Absent).await {
+            Err(StoreError::Conflict) => {}
+            other => return other.map(drop),
+        }
+        for _ in 0..TRIES {
+            let found = self.store.get_record(key).await?;
+            let Some(new) = change(found.as_ref().map(|found| &found.bytes)) else { return Ok(()) };
+            let expected =
+                found.map_or(Expected::Absent, |found| Expected::Revision(found.revision));
+            match self.store.put_record(key, new, expected).await {
+                Err(StoreError::Conflict) => {}
+                other => return other.map(drop),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// Adds entries to the located record of their key.
+    pub(super) async fn add_located(
+        &self,
+        key: &RecipeKey,
+        record: &cache_core::Record,
+        places: &Places,
+    ) -> Result<()> {
+        self.update(key, &mut |found| {
+            let known = found.and_then(|bytes| Located::decode(bytes).ok());
+            let mut located =
+                known.filter(|known| known.record.recipe == record.recipe).unwrap_or_default();
+            located.record.recipe = record.recipe.clone();
+            for entry in record.entries.iter().rev() {
+                located.add(entry.clone(), places);
+            }
+            Some(located.encode())
+        })
+        .await
+    }
+}

@@ -1,0 +1,71 @@
+//! Bringing blobs from a depot to a local store.
+
+use std::collections::BTreeMap;
+
+use cache_core::{Digest, Record};
+
+use super::{Depot, Pack, PackReader};
+use crate::{Result, Store, StoreError, append_entry};
+
+/// What came with a pack.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// The blobs that are now in the local store, and were asked for.
+    pub brought: Vec<Digest>,
+    /// Members whose bytes were not those of their names.
+    pub damaged: u64,
+}
+
+impl Depot {
+    /// Reads a pack and brings those of its members that are `wanted` (digests and lengths) to `local`:
+    /// one request. Each is checked as it is written, so that those that came before an error are good.
+    ///
+    /// # Errors
+    /// Together with what came before it: what either store says; [`StoreError::Corrupt`] when the pack's
+    /// bytes are not those of its name.
+    pub async fn fetch(
+        &self,
+        pack: &Pack,
+        wanted: &BTreeMap<Digest, u64>,
+        local: &dyn Store,
+    ) -> (Fetched, Result<()>) {
+        let mut fetched = Fetched::default();
+        let result = self.fetch_into(pack, wanted, local, &mut fetched).await;
+        (fetched, result)
+    }
+
+    async fn fetch_into(
+        &self,
+        pack: &Pack,
+        wanted: &BTreeMap<Digest, u64>,
+        local: &dyn Store,
+        fetched: &mut Fetched,
+    ) -> Result<()> {
+        let source = self.store.read_blob(&pack.digest).await?;
+        let mut reader = PackReader::new(source);
+        while let Some(member) = reader.next().await? {
+            if wanted.get(&member.digest) != Some(&member.size) {
+                continue;
+            }
+            let bytes = reader.bytes(&member)?;
+            match local.write_blob(&member.digest, member.size, bytes).await {
+                Ok(()) => fetched.brought.push(member.digest),
+                // The pack goes on after a member that is not what it says.
+                Err(StoreError::Refused(_) | StoreError::Corrupt { .. }) => fetched.damaged += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the entries of a record into a local store that has their blobs.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn accept(&self, record: &Record, local: &dyn Store) -> Result<()> {
+        for entry in record.entries.iter().rev() {
+            append_entry(local, &record.recipe, entry.clone()).await?;
+        }
+        Ok(())
+    }
+}

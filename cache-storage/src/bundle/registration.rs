@@ -1,0 +1,43 @@
+//! The small record that says that a pack is there.
+
+use bytes::Bytes;
+use cache_core::{Hasher, RecipeKey};
+
+use super::codec::{self, Reader};
+use super::{Damage, Pack};
+
+const LETTER: u8 = b'r';
+
+/// A pack and when it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Registration {
+    /// In seconds since the Unix epoch.
+    pub(super) created: u64,
+    /// The pack.
+    pub(super) pack: Pack,
+}
+
+impl Registration {
+    /// The key that it is kept under.
+    pub(super) fn key(&self) -> RecipeKey {
+        let mut hasher = Hasher::keyed("larder 2026-11 pack registration v1");
+        hasher.field(self.pack.digest.as_bytes());
+        RecipeKey(hasher.finish())
+    }
+
+    pub(super) fn encode(&self) -> Bytes {
+        let mut out = codec::head(LETTER).to_vec();
+        out.extend_from_slice(&self.created.to_le_bytes());
+        out.extend_from_slice(self.pack.digest.as_bytes());
+        out.extend_from_slice(&self.pack.size.to_le_bytes());
+        codec::seal(out).into()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let mut reader = Reader(codec::open(bytes, LETTER)?);
+        let created = reader.u64()?;
+        let pack = Pack { digest: reader.digest()?, size: reader.u64()? };
+        reader.finish()?;
+        Ok(Self { created, pack })
+    }
+}
