@@ -13,18 +13,28 @@
 //!
 //! [link]
 //! linker = "default"          # wild, mold, lld, default
+//!
+//! [remote]
+//! url = "s3://bucket/prefix"  # where outcomes are shared; "off" is nowhere
+//! mode = "read-write"         # read, read-write
+//! trusted-keys = ["…"]        # whose records are accepted; without, all are
+//! signing-key = "~/.config/larder/signing-key"
+//!
+//! [remote.options]            # the backend's own
+//! endpoint = "http://127.0.0.1:9000"
 //! ```
 //!
 //! Relative paths are relative to the file's own directory.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, Item, TableLike, Value};
 
 use super::values::{self, Unusable, suggest};
-use super::{Config, Origin, Problem, Setting};
+use super::{Config, Origin, Problem, Setting, remote};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 15] = [
     "dir",
     "mode",
     "paths",
@@ -35,6 +45,11 @@ const KEYS: [&str; 10] = [
     "build-scripts-except",
     "link.linker",
     "fill",
+    "remote.url",
+    "remote.mode",
+    "remote.trusted-keys",
+    "remote.signing-key",
+    "remote.options",
 ];
 
 /// Puts the file's values into `config`.
@@ -69,8 +84,8 @@ impl File<'_> {
     fn take(&self, config: &mut Config, path: &str, table: &dyn TableLike) {
         for (name, item) in table.iter() {
             let key = format!("{path}{name}");
-            if let ("link", Some(table)) = (key.as_str(), item.as_table_like()) {
-                self.take(config, "link.", table);
+            if let ("link" | "remote", Some(table)) = (key.as_str(), item.as_table_like()) {
+                self.take(config, &format!("{key}."), table);
                 continue;
             }
             let span = table.key(name).and_then(toml_edit::Key::span).or_else(|| item.span());
@@ -95,6 +110,23 @@ impl File<'_> {
             "log" => config.log = Setting { value: Some(self.path_value(item)?), origin },
             "link.linker" => {
                 config.linker = Setting { value: values::linker(string(item)?)?, origin };
+            }
+            "remote.url" => {
+                config.remote.url = Setting { value: remote::url(string(item)?)?, origin };
+            }
+            "remote.mode" => {
+                config.remote.access = Setting { value: remote::access(string(item)?)?, origin };
+            }
+            "remote.options" => {
+                config.remote.options = Setting { value: options(item)?, origin };
+            }
+            "remote.trusted-keys" => {
+                let value = remote::keys(strings(item)?.into_iter())?;
+                config.remote.trusted = Setting { value, origin };
+            }
+            "remote.signing-key" => {
+                let value = Some(self.path_value(item)?);
+                config.remote.signing_key = Setting { value, origin };
             }
             "mode" => config.mode = Setting { value: values::mode(string(item)?)?, origin },
             "paths" => config.paths = Setting { value: values::paths(string(item)?)?, origin },
@@ -158,13 +190,35 @@ fn truth(item: &Item) -> Result<bool, Unusable> {
 }
 
 fn packages(item: &Item) -> Result<Vec<String>, Unusable> {
-    let names = item.as_array().map(|names| names.iter().map(Value::as_str).collect());
-    let names: Option<Vec<&str>> = names.unwrap_or_default();
-    let names = names.ok_or_else(|| Unusable {
+    values::packages(strings(item)?.into_iter())
+}
+
+fn strings(item: &Item) -> Result<Vec<&str>, Unusable> {
+    let texts = item.as_array().map(|texts| texts.iter().map(Value::as_str).collect());
+    let texts: Option<Vec<&str>> = texts.unwrap_or_default();
+    texts.ok_or_else(|| Unusable {
         message: "not a list of names".into(),
         fix: "write names in double quotes between [ and ]".into(),
-    })?;
-    values::packages(names.into_iter())
+    })
+}
+
+/// A table whose values are texts, numbers or truth values.
+fn options(item: &Item) -> Result<BTreeMap<String, String>, Unusable> {
+    let wrong = || Unusable {
+        message: "not a table of options".into(),
+        fix: "write [remote.options] and below it NAME = \"VALUE\"".into(),
+    };
+    let option = |(name, item): (&str, &Item)| {
+        let value = match item.as_value()? {
+            Value::String(text) => text.value().clone(),
+            Value::Integer(number) => number.value().to_string(),
+            Value::Boolean(truth) => truth.value().to_string(),
+            _ => return None,
+        };
+        Some((name.to_owned(), value))
+    };
+    let table = item.as_table_like().ok_or_else(wrong)?;
+    table.iter().map(option).collect::<Option<_>>().ok_or_else(wrong)
 }
 
 fn string(item: &Item) -> Result<&str, Unusable> {

@@ -5,6 +5,7 @@
 
 mod file;
 mod problem;
+mod remote;
 mod values;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use cache_rustc::linker::Linker;
 use cache_storage::Budget;
 
 pub(crate) use problem::Problem;
+pub(crate) use remote::{Access, RemoteConfig, RemoteSettings};
 pub(crate) use values::{Use, other_linker, size};
 
 /// Where a value came from.
@@ -76,6 +78,8 @@ pub(crate) struct Config {
     pub(crate) linker: Setting<Option<Linker>>,
     /// Whether known builds are put in place before cargo looks.
     pub(crate) fill: Setting<bool>,
+    /// Where outcomes are shared.
+    pub(crate) remote: RemoteConfig,
     /// The store's place when none is configured.
     pub(crate) default_dir: Option<PathBuf>,
     /// What could not be used.
@@ -108,6 +112,7 @@ impl Config {
             scripts_except: Setting::default(Vec::new()),
             fill: Setting::default(true),
             linker: Setting::default(None),
+            remote: RemoteConfig::default(),
             default_dir,
             problems: Vec::new(),
         };
@@ -162,6 +167,19 @@ impl Config {
         take(env, "LARDER_FILL", &|v| on_off(&text(v)), &mut self.fill, problems);
         let linker = |v: &OsString| values::linker(&text(v));
         take(env, "LARDER_LINKER", &linker, &mut self.linker, problems);
+        self.read_remote(env);
+    }
+
+    fn read_remote(&mut self, env: Env<'_>) {
+        let RemoteConfig { url, access, options, trusted, signing_key } = &mut self.remote;
+        let problems = &mut self.problems;
+        take(env, "LARDER_REMOTE", &|v| remote::url(&text(v)), url, problems);
+        take(env, "LARDER_REMOTE_MODE", &|v| remote::access(&text(v)), access, problems);
+        take(env, "LARDER_REMOTE_OPTIONS", &|v| remote::options(&text(v)), options, problems);
+        let keys = |v: &OsString| remote::keys(text(v).split(','));
+        take(env, "LARDER_REMOTE_TRUSTED_KEYS", &keys, trusted, problems);
+        let path = |v: &OsString| values::absolute(v).map(Some);
+        take(env, "LARDER_REMOTE_SIGNING_KEY", &path, signing_key, problems);
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Unusable {
     pub(crate) fix: String,
 }
 
-fn one_of<T: Copy>(value: &str, known: &[(&str, T)]) -> Result<T, Unusable> {
+pub(super) fn one_of<T: Copy>(value: &str, known: &[(&str, T)]) -> Result<T, Unusable> {
     if let Some((_, found)) = known.iter().find(|(name, _)| *name == value) {
         return Ok(*found);
     }

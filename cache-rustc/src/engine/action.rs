@@ -14,7 +14,7 @@ use super::unit::os;
 pub type Env = HashMap<OsString, OsString>;
 
 /// Something that is executed in a place with an environment: a compile, or a build script's run.
-pub trait Action {
+pub trait Action: Sync {
     /// Everything known before executing.
     fn recipe(&self) -> &Recipe;
 

@@ -44,13 +44,28 @@ pub(super) fn look_up(action: &dyn Action, blobs: Blobs<'_>) -> Found {
     }
 }
 
+/// The newest outcome of a record, wherever it is from, that holds here.
+#[must_use]
+pub(super) fn choose(action: &dyn Action, record: &[u8], blobs: Blobs<'_>) -> Option<Digest> {
+    let outcome = newest_in(action, record, blobs).ok()?.ok()?;
+    Some(outcome.digest())
+}
+
 fn newest_that_holds(
     action: &dyn Action,
     blobs: Blobs<'_>,
 ) -> Result<Result<Outcome, Miss>, String> {
-    let damaged = |error: DecodeError| format!("record: {error}");
     let Some(stored) = read(action, blobs)? else { return Ok(Err(Miss::New)) };
-    let record = RecordView::parse(&stored).map_err(damaged)?;
+    newest_in(action, &stored, blobs)
+}
+
+fn newest_in(
+    action: &dyn Action,
+    record: &[u8],
+    blobs: Blobs<'_>,
+) -> Result<Result<Outcome, Miss>, String> {
+    let damaged = |error: DecodeError| format!("record: {error}");
+    let record = RecordView::parse(record).map_err(damaged)?;
     if !record.is_of(action.recipe()) {
         // Not this recipe's record, however it came under its key.
         return Ok(Err(Miss::New));

@@ -14,7 +14,7 @@ use super::edits::Edit;
 use super::execute;
 use super::facts::World;
 use super::guard::Guard;
-use super::lookup::{self, Found};
+use super::lookup;
 use super::observe::{self, Observed};
 use super::race;
 use super::report::{Laps, Miss, Report, Served};
@@ -54,8 +54,8 @@ pub(super) fn race(
     mut coming: Box<dyn Coming>,
     report: &mut Report,
 ) -> std::io::Result<Option<ExitStatus>> {
-    let here = || matches!(lookup::look_up(unit, engine.blobs()), Found::Hit(_));
-    let run = &mut |extra: &[_]| race::run(unit, extra, sink, &mut *coming, &here);
+    let choose = |record: &[u8]| lookup::choose(unit, record, engine.blobs());
+    let run = &mut |extra: &[_]| race::run(unit, extra, sink, &mut *coming, &choose);
     let status = execute_with(unit, why.clone(), engine, report, run)?;
     if status.is_some() {
         report.supplied = Supplied::TooLate;

@@ -15,7 +15,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use super::execute::{self, Run, pass_streams};
 use super::stop;
 use super::streams::Sink;
-use super::supply::{Coming, News};
+use super::supply::{Choose, Coming, News};
 use super::unit::Unit;
 
 /// A wait for news is ended by its canceller; this is for one that is not.
@@ -62,7 +62,7 @@ impl Sink for Race<'_> {
     }
 }
 
-/// Runs the unit's compiler until it has ended, or `coming` is here and `holds`. `None`: it was stopped,
+/// Runs the unit's compiler until it has ended, or what `choose` chose is here. `None`: it was stopped,
 /// and nothing was passed on.
 ///
 /// # Errors
@@ -72,7 +72,7 @@ pub(super) fn run(
     extra: &[(OsString, OsString)],
     sink: &dyn Sink,
     coming: &mut dyn Coming,
-    holds: &(dyn Fn() -> bool + Sync),
+    choose: Choose<'_>,
 ) -> io::Result<Option<Run>> {
     let race = Race { sink, winner: Mutex::new(Winner::Nobody), cancel: coming.canceller() };
     let (started, mut child) = execute::start(unit, extra)?;
@@ -82,9 +82,10 @@ pub(super) fn run(
             while race.claim(Winner::Nobody) {
                 match coming.wait(LONG) {
                     News::NotYet => {}
+                    News::Offer(record) => coming.choose(choose(&record).as_ref()),
                     News::Nothing => return,
                     News::Here => {
-                        if holds() && race.claim(Winner::Supply) {
+                        if race.claim(Winner::Supply) {
                             stop::tree(pid);
                         }
                         return;

@@ -11,7 +11,7 @@ use super::lookup::{self, Found, Hit};
 use super::queue;
 use super::report::{Laps, Miss, Report, Served};
 use super::restore::{RestoreError, Restored};
-use super::supply::{Coming, News, Supplied};
+use super::supply::{Coming, Supplied, wait_patiently};
 use super::{Engine, Mode};
 
 /// A wait that is longer is not worth a job token.
@@ -110,22 +110,22 @@ impl Serving<'_> {
             return Supplying::Nothing;
         };
         self.report.supplied = Supplied::Nothing;
-        let patience = coming.patience();
-        if patience > SHORT {
+        if coming.patience() > SHORT {
             token.give_back();
         }
-        let news = coming.wait(patience);
+        let choose = |record: &[u8]| lookup::choose(self.action, record, self.engine.blobs());
+        let came = wait_patiently(&mut *coming, &choose);
         self.report.spans.wait_us += self.laps.lap();
-        let restored = news == News::Here && self.try_hit().is_ok();
+        let restored = came == Some(true) && self.try_hit().is_ok();
         token.take();
         self.report.spans.wait_us += self.laps.lap();
-        match news {
+        match came {
             _ if restored => {
                 self.report.supplied = Supplied::Brought;
                 Supplying::Restored
             }
-            News::NotYet => Supplying::Coming(coming),
-            News::Here | News::Nothing => Supplying::Nothing,
+            None => Supplying::Coming(coming),
+            Some(_) => Supplying::Nothing,
         }
     }
 }

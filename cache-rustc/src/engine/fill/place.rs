@@ -19,7 +19,7 @@ use super::super::lookup::{self, Found, Hit};
 use super::super::report::{Laps, Report, Served};
 use super::super::script::{self, ScriptRun};
 use super::super::streams::{Sink, is_artifact};
-use super::super::supply::{News, Supply};
+use super::super::supply::{Supply, wait_patiently};
 use super::super::unit::{Prepared, Unit};
 use super::super::{Engine, Mode};
 use super::cargo::CargoRun;
@@ -224,16 +224,13 @@ impl Filling<'_> {
             return true;
         }
         let Some(mut coming) = supply.bring(&entry.key) else { return false };
-        let patience = coming.patience();
-        match coming.wait(patience) {
-            News::Here => true,
-            News::Nothing => false,
-            News::NotYet => {
-                // cargo goes on by itself: units are asked for again as it starts them.
-                self.supply = None;
-                false
-            }
+        // Which it will be is known; whether it holds is checked when it is here.
+        let came = wait_patiently(&mut *coming, &|_| Some(entry.outcome));
+        if came.is_none() {
+            // cargo goes on by itself: units are asked for again as it starts them.
+            self.supply = None;
         }
+        came == Some(true)
     }
 
     /// Whether this process has cargo's lock of a profile's directory.
