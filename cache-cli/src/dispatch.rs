@@ -4,8 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// The commands that people use. One of these as first argument is never a program to wrap.
-pub(crate) const COMMANDS: [&str; 9] =
-    ["try", "setup", "stats", "why", "doctor", "gc", "verify", "config", "help"];
+pub(crate) const COMMANDS: [&str; 13] = [
+    "try", "setup", "stats", "why", "doctor", "gc", "verify", "config", "help", "key", "remote",
+    "push", "agent",
+];
 
 /// Whether the arguments (without this program's own name) are a command line to wrap.
 ///

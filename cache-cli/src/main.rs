@@ -4,6 +4,7 @@
 //! else is set up.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod cargo_config;
 mod commands;
 mod config;

@@ -1,9 +1,12 @@
 //! The commands that people use.
 
+mod agent;
 mod config;
 mod doctor;
 mod gc;
 mod key;
+mod push;
+mod remote;
 mod setup;
 mod stats;
 mod verify;
@@ -86,6 +89,18 @@ enum Command {
     /// Make or show a key that signs what is stored
     #[command(subcommand)]
     Key(key::Key),
+    /// Look at the remote, or remove what is old there
+    #[command(subcommand)]
+    Remote(remote::Remote),
+    /// Upload now what builds have left to be uploaded
+    Push {
+        /// Wait until it is done; fails if something is left
+        #[arg(long)]
+        wait: bool,
+    },
+    /// The process in the background
+    #[command(hide = true)]
+    Agent(agent::Agent),
     /// Show each setting and where it came from
     Config,
 }
@@ -110,6 +125,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Gc { size } => gc::run(size.as_deref()),
         Command::Verify { repair } => verify::run(repair),
         Command::Key(key) => key::run(key),
+        Command::Remote(remote) => remote::run(remote),
+        Command::Push { wait } => push::run(wait),
+        Command::Agent(agent) => return agent::run(&agent),
         Command::Config => Ok(config::run()),
     };
     match result {

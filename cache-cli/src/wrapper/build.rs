@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 
 use super::Notes;
+use crate::agent;
 use crate::config::Config;
 use crate::places;
 
@@ -80,10 +81,11 @@ pub(crate) fn wait_and_write(pid: u32, started: u64) -> ExitCode {
         let config = Config::load();
         let (places, store) = places::open(&config);
         let (places, store) = (places?, store.ok()?);
-        let options = Options { flights: store.flights(), ..Options::new(places.state) };
+        let options = Options { flights: store.flights(), ..Options::new(places.state.clone()) };
         let journal = Journal::of(&options.state_dir, &cargo);
+        let engine = agent::supply(Engine::new(Arc::new(store), options), &config, &places);
         wait(pid)?;
-        Engine::new(Arc::new(store), options).snapshot(&cargo, &journal).ok()
+        engine.snapshot(&cargo, &journal).ok()
     };
     done().map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
 }

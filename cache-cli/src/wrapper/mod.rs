@@ -21,6 +21,7 @@ use std::time::Instant;
 use cache_core::Recipe;
 use cache_rustc::engine::{Engine, Laps, Miss, Options, Prepared, Report, Request, Served, Start};
 
+use crate::agent;
 use crate::config::Config;
 use crate::events::{self, Event};
 use crate::fields;
@@ -95,7 +96,7 @@ fn serve(argv: &[OsString], started: Instant, passed: &Passed) -> Option<ExitSta
             return None;
         }
     };
-    let engine = Engine::new(store.clone(), options);
+    let engine = agent::supply(Engine::new(store.clone(), options), &config, places.as_ref()?);
     let mut report = Report::default();
     report.spans.start_us = notes.elapsed();
     let mut laps = Laps::start();
@@ -131,7 +132,7 @@ fn serve(argv: &[OsString], started: Instant, passed: &Passed) -> Option<ExitSta
         report.faults.push(format!("not-started: {error}"));
     }
     notes.write(&mut report, unit.as_deref().map(|unit| &unit.recipe));
-    if matches!(report.served, Served::Miss { not_stored: None, .. }) {
+    if collect::may_be_due(&report) {
         collect::if_due(&store);
     }
     status.ok()

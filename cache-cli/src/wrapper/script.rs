@@ -16,6 +16,7 @@ use cache_rustc::engine::{
 
 use super::sink::Passed;
 use super::{Notes, build, collect, end, plain};
+use crate::agent;
 use crate::config::Config;
 use crate::places;
 
@@ -92,7 +93,7 @@ fn serve(start: &ScriptStart, started: Instant, passed: &Passed) -> Option<ExitS
         cwd: std::env::current_dir().ok()?,
         env: std::env::vars_os().collect(),
     };
-    let engine = Engine::new(store.clone(), options);
+    let engine = agent::supply(Engine::new(store.clone(), options), &config, places.as_ref()?);
     let mut report = Report::default();
     report.spans.start_us = notes.elapsed();
     let mut laps = Laps::start();
@@ -112,7 +113,7 @@ fn serve(start: &ScriptStart, started: Instant, passed: &Passed) -> Option<ExitS
     }
     notes.write(&mut report, Some(&run.recipe));
     build::note(&notes, &engine, &Start::Script(request), &report);
-    if matches!(report.served, Served::Miss { not_stored: None, .. }) {
+    if collect::may_be_due(&report) {
         collect::if_due(&store);
     }
     status.ok()

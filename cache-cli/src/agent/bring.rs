@@ -1,0 +1,269 @@
+//! Bringing what a build waits for.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cache_core::{Digest, Outcome, RecipeKey, Record};
+use cache_storage::bundle::{Index, Pack};
+use cache_storage::{Expected, Store, StoreError};
+use futures::StreamExt;
+
+use super::ask::Conversation;
+use super::budget;
+use super::protocol::{Choice, Reply};
+use super::remote::{Known, Remote, count};
+
+/// The agent has not died, whatever the network does: an answer comes in this time.
+const LONGEST: Duration = Duration::from_secs(600);
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn nothing(why: &str) -> Reply {
+    Reply::Nothing { why: why.into() }
+}
+
+impl Remote {
+    /// Answers [`Ask::Bring`](super::Ask::Bring): offers what there is, brings what is chosen.
+    ///
+    /// # Errors
+    /// When nobody listens any more.
+    pub(super) async fn bring(
+        self: &Arc<Self>,
+        key: &RecipeKey,
+        talk: &mut Conversation,
+    ) -> io::Result<()> {
+        self.touch();
+        count(&self.counters.asked);
+        let mut known = self.known(key);
+        loop {
+            let whole = match known {
+                Some(known) => known,
+                None => match self.ask_remote(key, talk).await? {
+                    Some(known) => known,
+                    None => {
+                        count(&self.counters.nothing);
+                        return talk.say(&nothing("absent")).await;
+                    }
+                },
+            };
+            talk.offer(whole.record.encode()).await?;
+            let choice: Choice = talk.hear().await?.parse()?;
+            let chosen = choice.outcome.and_then(|outcome| outcome.parse::<Digest>().ok());
+            if let Some(outcome) = chosen {
+                return self.bring_outcome(key, &whole.record, &outcome, talk).await;
+            }
+            if whole.whole {
+                count(&self.counters.unwanted);
+                return talk.say(&nothing("none holds")).await;
+            }
+            // An index names one outcome; there may be others.
+            known = None;
+        }
+    }
+
+    /// Asks the remote what it has under a key.
+    async fn ask_remote(
+        &self,
+        key: &RecipeKey,
+        talk: &mut Conversation,
+    ) -> io::Result<Option<Known>> {
+        if self.is_away() {
+            return Ok(None);
+        }
+        let wait = budget::small_question(&self.history().figures);
+        talk.say(&Reply::Wait { ms: ms(wait) }).await?;
+        let began = Instant::now();
+        let found = tokio::select! {
+            found = self.depot.find(key) => found,
+            () = talk.closed() => return Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        Ok(match found {
+            Ok(found) => {
+                self.history().answered(began.elapsed());
+                self.well();
+                found.map(|located| {
+                    let known = Known { record: Arc::new(located.record), whole: true };
+                    self.learn(*key, known.clone(), &located.places);
+                    known
+                })
+            }
+            Err(error) => {
+                count(&self.counters.failed);
+                self.troubled(&error);
+                None
+            }
+        })
+    }
+
+    async fn bring_outcome(
+        self: &Arc<Self>,
+        key: &RecipeKey,
+        record: &Record,
+        wanted: &Digest,
+        talk: &mut Conversation,
+    ) -> io::Result<()> {
+        let entry = record.entries.iter().find(|entry| entry.outcome.digest() == *wanted);
+        let missing = match entry {
+            Some(entry) => self.missing(&entry.outcome).await,
+            None => None,
+        };
+        let (Some(entry), Some(packs)) = (entry, missing) else {
+            return talk.say(&nothing("no such outcome")).await;
+        };
+        if !packs.is_empty() {
+            let cost = Duration::from_micros(entry.outcome.cost_us);
+            let Some(wait) = budget::outcome(self.estimate(&packs), cost) else {
+                count(&self.counters.not_worth);
+                return talk.say(&nothing("not worth it")).await;
+            };
+            talk.say(&Reply::Wait { ms: ms(wait) }).await?;
+            tokio::select! {
+                () = self.bring_all(&entry.outcome, packs) => {}
+                () = talk.closed() => return Err(io::ErrorKind::BrokenPipe.into()),
+            }
+        }
+        let one = Record { recipe: record.recipe.clone(), entries: vec![entry.clone()] };
+        if self.accept(&one).await {
+            self.placed_from_places(&entry.outcome);
+            count(&self.counters.brought);
+            talk.say(&Reply::Here).await
+        } else {
+            count(&self.counters.failed);
+            // What was known of its places was not true: the next one asks anew.
+            self.forget(key);
+            self.placed.forget(wanted);
+            talk.say(&nothing("its blobs did not come")).await
+        }
+    }
+
+    /// Brings packs, and once more what the local store has lost since.
+    async fn bring_all(self: &Arc<Self>, outcome: &Outcome, packs: Vec<Pack>) {
+        self.bring_packs(&packs).await;
+        if let Some(packs) = self.missing(outcome).await.filter(|packs| !packs.is_empty()) {
+            self.forget_packs(&packs);
+            self.bring_packs(&packs).await;
+        }
+    }
+
+    /// Takes a one-entry record into the local store if all its blobs are there.
+    async fn accept(&self, record: &Record) -> bool {
+        for entry in &record.entries {
+            if !matches!(self.missing(&entry.outcome).await.as_deref(), Some([])) {
+                return false;
+            }
+        }
+        self.depot.accept(record, &*self.disk).await.is_ok()
+    }
+
+    fn placed_from_places(&self, outcome: &Outcome) {
+        let digest = outcome.digest();
+        if self.placed.get(&digest).is_none()
+            && let Some(places) = self.places_of(outcome)
+        {
+            self.placed.put(&digest, &places);
+        }
+    }
+
+    /// Answers [`Ask::BringBuild`](super::Ask::BringBuild).
+    ///
+    /// # Errors
+    /// When nobody listens any more.
+    pub(super) async fn bring_build(
+        self: &Arc<Self>,
+        exact: &RecipeKey,
+        near: &RecipeKey,
+        talk: &mut Conversation,
+    ) -> io::Result<()> {
+        self.touch();
+        if self.is_away() {
+            return talk.say(&nothing("the remote is away")).await;
+        }
+        let wait = budget::question(&self.history().figures);
+        talk.say(&Reply::Wait { ms: ms(wait) }).await?;
+        // It goes on when nobody waits any more: units will be asked for.
+        let (remote, exact, near) = (self.clone(), *exact, *near);
+        let learning = tokio::spawn(async move { remote.learn_build(&exact, &near).await });
+        match tokio::time::timeout(LONGEST, learning).await {
+            Ok(Ok(true)) => talk.say(&Reply::Here).await,
+            _ => talk.say(&nothing("not known")).await,
+        }
+    }
+
+    /// Learns what there is of a build, and begins to bring it. Whether its snapshot is here.
+    async fn learn_build(self: &Arc<Self>, exact: &RecipeKey, near: &RecipeKey) -> bool {
+        for (key, is_exact) in [(exact, true), (near, false)] {
+            let began = Instant::now();
+            match self.depot.find_index(key).await {
+                Ok(None) => self.history().answered(began.elapsed()),
+                Ok(Some(index)) => {
+                    self.history().answered(began.elapsed() / 2);
+                    self.well();
+                    let written = is_exact && self.write_snapshot(exact, &index).await.is_ok();
+                    if is_exact {
+                        let snapshot = Digest::of(&index.snapshot.blob);
+                        self.placed.put_build(&exact.0.to_hex(), &snapshot);
+                    }
+                    self.learn_index(index);
+                    return written;
+                }
+                Err(error) => {
+                    count(&self.counters.failed);
+                    self.troubled(&error);
+                    return false;
+                }
+            }
+        }
+        false
+    }
+
+    /// Writes the snapshot of a build as the engine would.
+    async fn write_snapshot(&self, exact: &RecipeKey, index: &Index) -> Result<(), StoreError> {
+        let blob = index.snapshot.blob.clone();
+        let (digest, size) = (Digest::of(&blob), blob.len() as u64);
+        let pieces = futures::stream::iter([Ok(blob)]).boxed();
+        self.disk.write_blob(&digest, size, pieces).await?;
+        let record = index.snapshot.record.clone();
+        match self.disk.put_record(exact, record, Expected::Absent).await {
+            Ok(_) | Err(StoreError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Learns all units of a build, and brings their packs in order if that is faster than making them.
+    fn learn_index(self: &Arc<Self>, index: Index) {
+        let mut cost = Duration::ZERO;
+        let records: Vec<Arc<Record>> = index
+            .units
+            .into_iter()
+            .map(|unit| {
+                let record = Arc::new(unit.record);
+                let known = Known { record: record.clone(), whole: false };
+                self.learn(unit.key, known, &index.places);
+                cost +=
+                    record.entries.iter().map(|e| Duration::from_micros(e.outcome.cost_us)).sum();
+                record
+            })
+            .collect();
+        let remote = self.clone();
+        tokio::spawn(async move {
+            let mut order: Vec<Pack> = Vec::new();
+            for record in &records {
+                for entry in &record.entries {
+                    let packs = remote.missing(&entry.outcome).await.unwrap_or_default();
+                    let new: Vec<_> =
+                        packs.into_iter().filter(|pack| !order.contains(pack)).collect();
+                    order.extend(new);
+                }
+            }
+            let cores = std::thread::available_parallelism().map_or(1, Into::into);
+            if !order.is_empty() && budget::build(remote.estimate(&order), cost, cores) {
+                for pack in order {
+                    remote.begin(pack);
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,206 @@
+//! Emptying the spool.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use cache_core::wire::RecordView;
+use cache_core::{Content, Digest, RecipeKey, Record};
+use cache_rustc::engine::units_of;
+use cache_storage::bundle::{
+    Index, IndexUnit, PACK_SIZE, Pack, Parcel, Places, Published, Snapshot,
+};
+use cache_storage::{Result, Store};
+use futures::StreamExt;
+
+use super::protocol::Left;
+use super::remote::{Known, Remote, count};
+use super::spool::Item;
+
+/// Outcomes that are published before their spool files are removed; and at least their bytes.
+const BATCH: usize = 64;
+const BATCH_BYTES: u64 = 64 << 20;
+/// A pack that has fewer bytes is worth putting together with others.
+const SMALL_PACK: u64 = PACK_SIZE / 4;
+/// So many packs more than necessary are accepted.
+const SPARE_PACKS: u64 = 6;
+
+impl Remote {
+    /// Uploads what is in the spool. What fails stays there.
+    pub(super) async fn upload(self: &Arc<Self>) -> Left {
+        let _one_at_a_time = self.uploading.lock().await;
+        let before = self.counters.uploaded.load(Ordering::Relaxed);
+        let mut outcomes = Vec::new();
+        let mut builds = Vec::new();
+        for item in self.spool.items() {
+            match item {
+                Item::Outcome { key, outcome } => outcomes.push((item, key, outcome)),
+                Item::Build { exact, near } => builds.push((item, exact, near)),
+            }
+        }
+        let mut trouble = None;
+        let wanted: Vec<_> = outcomes.iter().map(|(_, key, outcome)| (*key, *outcome)).collect();
+        for (done, (item, ..)) in self.publish(&wanted, false).await.into_iter().zip(&outcomes) {
+            match done {
+                Ok(_) => self.spool.remove(item),
+                Err(error) => trouble = Some(error),
+            }
+        }
+        if trouble.is_none() {
+            for (item, exact, near) in builds {
+                match self.publish_build(&exact, &near).await {
+                    Ok(()) => self.spool.remove(&item),
+                    Err(error) => trouble = Some(error),
+                }
+            }
+        }
+        if let Some(error) = &trouble {
+            self.troubled(error);
+        }
+        Left {
+            uploaded: self.counters.uploaded.load(Ordering::Relaxed) - before,
+            left: self.spool.items().len() as u64,
+            trouble: trouble.map(|error| error.to_string()),
+        }
+    }
+
+    /// Publishes outcomes that are not known to be there; with `anew`, all. For each its places, or `None`
+    /// for one that the local store does not have any more.
+    async fn publish(
+        &self,
+        wanted: &[(RecipeKey, Digest)],
+        anew: bool,
+    ) -> Vec<Result<Option<Places>>> {
+        let mut results: Vec<Option<Result<Option<Places>>>> = vec![None; wanted.len()];
+        let mut batch: Vec<(usize, Parcel)> = Vec::new();
+        let mut bytes = 0;
+        for (at, (key, outcome)) in wanted.iter().enumerate() {
+            if let Some(places) = self.placed.get(outcome).filter(|_| !anew) {
+                results[at] = Some(Ok(Some(places)));
+                continue;
+            }
+            let Some(record) = self.local(key, outcome).await else {
+                count(&self.counters.gone);
+                results[at] = Some(Ok(None));
+                continue;
+            };
+            bytes += blob_bytes(&record);
+            batch.push((at, Parcel { key: *key, record }));
+            if batch.len() >= BATCH || bytes >= BATCH_BYTES {
+                self.publish_batch(&mut batch, &mut results).await;
+                bytes = 0;
+            }
+        }
+        self.publish_batch(&mut batch, &mut results).await;
+        results.into_iter().map(|result| result.unwrap_or(Ok(None))).collect()
+    }
+
+    async fn publish_batch(
+        &self,
+        batch: &mut Vec<(usize, Parcel)>,
+        results: &mut [Option<Result<Option<Places>>>],
+    ) {
+        let parcels: Vec<Parcel> = batch.iter().map(|(_, parcel)| parcel.clone()).collect();
+        let scratch = self.dir.join("packing");
+        let published = self.depot.publish(&*self.disk, &parcels, &scratch, now()).await;
+        for ((at, parcel), published) in batch.drain(..).zip(published) {
+            results[at] = Some(match published {
+                Published::There(places) => {
+                    count(&self.counters.uploaded);
+                    for entry in &parcel.record.entries {
+                        self.placed.put(&entry.outcome.digest(), &places);
+                    }
+                    let known = Known { record: Arc::new(parcel.record), whole: false };
+                    self.learn(parcel.key, known, &places);
+                    Ok(Some(places))
+                }
+                Published::Gone => {
+                    count(&self.counters.gone);
+                    Ok(None)
+                }
+                Published::Failed(error) => Err(error),
+            });
+        }
+    }
+
+    /// The local record of a key with nothing but the one outcome.
+    async fn local(&self, key: &RecipeKey, outcome: &Digest) -> Option<Record> {
+        let stored = self.disk.get_record(key).await.ok()??;
+        let Record { recipe, entries } = Record::decode(&stored.bytes).ok()?;
+        let entry = entries.into_iter().find(|entry| entry.outcome.digest() == *outcome)?;
+        Some(Record { recipe, entries: vec![entry] })
+    }
+
+    /// Publishes a build: outcomes that are not there yet, then its index.
+    async fn publish_build(&self, exact: &RecipeKey, near: &RecipeKey) -> Result<()> {
+        let Some(snapshot) = self.snapshot(exact).await else { return Ok(()) };
+        let digest = Digest::of(&snapshot.blob);
+        if self.placed.has_build(&exact.0.to_hex(), &digest) {
+            return Ok(());
+        }
+        let units: Vec<_> =
+            units_of(&snapshot.blob).iter().map(|unit| (unit.key, unit.outcome)).collect();
+        let mut index = Index { snapshot, ..Index::default() };
+        let mut of_unit = Vec::new();
+        for ((key, outcome), placed) in units.iter().zip(self.publish(&units, false).await) {
+            if let (Some(places), Some(record)) = (placed?, self.local(key, outcome).await) {
+                index.places.extend(&places);
+                index.units.push(IndexUnit { key: *key, record });
+                of_unit.push((*key, *outcome));
+            }
+        }
+        self.put_together(&mut index, &of_unit).await?;
+        self.depot.publish_index(&[*exact, *near], &index, now()).await?;
+        self.placed.put_build(&exact.0.to_hex(), &digest);
+        count(&self.counters.uploaded);
+        Ok(())
+    }
+
+    /// Packs outcomes anew that lie scattered in many small packs.
+    async fn put_together(&self, index: &mut Index, units: &[(RecipeKey, Digest)]) -> Result<()> {
+        let packs = index.places.packs();
+        let bytes: u64 = packs.iter().map(|pack| pack.size).sum();
+        if (packs.len() as u64) <= bytes / PACK_SIZE + SPARE_PACKS {
+            return Ok(());
+        }
+        let is_small = |pack: Pack| pack.size < SMALL_PACK;
+        let mut small = Vec::new();
+        for ((key, outcome), unit) in units.iter().zip(&index.units) {
+            let mut blobs = unit.record.entries.iter().flat_map(|entry| entry.outcome.blobs());
+            if blobs.any(|(blob, _)| index.places.of(&blob).is_some_and(is_small)) {
+                small.push((*key, *outcome));
+            }
+        }
+        for places in self.publish(&small, true).await {
+            if let Some(places) = places? {
+                index.places.extend(&places);
+            }
+        }
+        Ok(())
+    }
+
+    /// A build's snapshot from the local store.
+    async fn snapshot(&self, exact: &RecipeKey) -> Option<Snapshot> {
+        let stored = self.disk.get_record(exact).await.ok()??;
+        let record = RecordView::parse(&stored.bytes).ok()?;
+        let outcome = record.entries().first()?.outcome().ok()?;
+        let Content::Blob { digest, .. } = outcome.outputs.first()?.content else { return None };
+        let mut pieces = self.disk.read_blob(&digest).await.ok()?;
+        let mut blob = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            blob.extend_from_slice(&piece.ok()?);
+        }
+        Some(Snapshot { record: stored.bytes.clone(), blob: Bytes::from(blob) })
+    }
+}
+
+fn blob_bytes(record: &Record) -> u64 {
+    let blobs = record.entries.iter().flat_map(|entry| entry.outcome.blobs());
+    blobs.collect::<BTreeMap<_, _>>().values().sum()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
