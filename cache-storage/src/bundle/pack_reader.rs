@@ -2,6 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use cache_core::Digest;
+use futures::stream::Fuse;
 use futures::{StreamExt, stream};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
@@ -12,8 +13,9 @@ use crate::{BlobStream, Result, StoreError};
 pub(super) const LETTER: u8 = b'p';
 /// Bytes before a member's frame.
 pub(super) const MEMBER_HEAD: usize = Digest::LEN + 16;
-/// Base-2 logarithm of the largest window that is accepted.
-const WINDOW_LOG: u32 = 23;
+/// Base-2 logarithm of the largest window that is accepted: what inflating keeps in memory. Writers here
+/// need 21 at most (zstd, `clevels.h`, levels 3 and 6).
+pub(super) const WINDOW_LOG: u32 = 23;
 /// Most plain bytes that are made at a time.
 const PIECE: usize = 128 << 10;
 
@@ -30,7 +32,9 @@ pub struct Member {
 
 /// Reads a pack member by member, and keeps no more of it in memory than a piece.
 pub struct PackReader<'a> {
-    source: BlobStream<'a>,
+    source: Fuse<BlobStream<'a>>,
+    /// Why the source ended, when it was not the pack's end.
+    broken: Option<StoreError>,
     buffer: BytesMut,
     begun: bool,
     /// Bytes of the current member's frame that were not read yet.
@@ -52,7 +56,17 @@ impl<'a> PackReader<'a> {
     /// Reads what comes from `source`.
     #[must_use]
     pub fn new(source: BlobStream<'a>) -> Self {
-        Self { source, buffer: BytesMut::new(), begun: false, left: 0 }
+        // Streams of some layers may not be asked again after their end, and a member that is cut
+        // short is followed by the question for the next.
+        let source = source.fuse();
+        Self { source, broken: None, buffer: BytesMut::new(), begun: false, left: 0 }
+    }
+
+    /// What the source said when it broke off. A member's bytes say it too, but there it cannot be told
+    /// from an error of whoever stores them.
+    #[must_use]
+    pub fn broken(&self) -> Option<&StoreError> {
+        self.broken.as_ref()
     }
 
     /// The next member; what was not read of the one before is passed over. `None` at the end.
@@ -120,8 +134,11 @@ impl<'a> PackReader<'a> {
     }
 
     async fn more(&mut self) -> Result<bool> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
         while let Some(piece) = self.source.next().await {
-            let piece = piece?;
+            let piece = piece.inspect_err(|error| self.broken = Some(error.clone()))?;
             if !piece.is_empty() {
                 self.buffer.extend_from_slice(&piece);
                 return Ok(true);
