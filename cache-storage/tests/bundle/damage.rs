@@ -1,0 +1,83 @@
+//! Packs that break off or have wrong bytes, read through every layer.
+
+use std::sync::Arc;
+
+use cache_storage::bundle::{Depot, Index};
+use cache_storage::layers::{Clock, StackOptions, SystemClock};
+use cache_storage::testing::{Fault, FaultyStore};
+use cache_storage::{MemoryStore, Operation, Store, StoreError};
+use futures::executor::block_on;
+
+use crate::tools::{NOW, build, fetch, outcome, publish, wanted};
+
+/// A depot behind all layers, over a store that can fail.
+fn behind_layers() -> (Arc<FaultyStore>, Depot, Index) {
+    let faulty = Arc::new(FaultyStore::sound(Arc::new(MemoryStore::new())));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let depot = Depot::new(StackOptions::default().wrap(faulty.clone(), &clock).store);
+    let local = MemoryStore::new();
+    // The second is longer than what the layers keep in memory for all who ask.
+    let parcels = [("a", 1000), ("b", 5 << 20)]
+        .map(|(name, size)| block_on(outcome(&local, name, size, NOW)));
+    let index = block_on(publish(&depot, &local, &parcels, &[build("b")], NOW)).unwrap();
+    (faulty, depot, index)
+}
+
+/// Fetches the one pack; what became of it, and which of the two blobs are there.
+fn fetched(depot: &Depot, index: &Index) -> (Result<(), StoreError>, usize) {
+    let there = MemoryStore::new();
+    let wanted = wanted(index.units.iter().map(|unit| &unit.record));
+    let packs = index.places.packs();
+    assert_eq!(packs.len(), 1);
+    let (fetched, result) = block_on(depot.fetch(&packs[0], &wanted, &there));
+    let digests: Vec<_> = wanted.into_keys().collect();
+    let there = block_on(there.contains_blobs(&digests)).unwrap();
+    let count = there.into_iter().filter(|there| *there).count();
+    assert_eq!(fetched.brought.len(), count);
+    (result, count)
+}
+
+#[test]
+fn what_goes_wrong_below_is_the_fetchs_error() {
+    let away = || StoreError::Unavailable("on purpose".into());
+    let is_away = |error: &StoreError| matches!(error, StoreError::Unavailable(_));
+    let is_corrupt = |error: &StoreError| matches!(error, StoreError::Corrupt { .. });
+    let faults: [(Fault, fn(&StoreError) -> bool); 4] = [
+        (Fault::Error(away()), is_away),
+        (Fault::Breaks(away()), is_away),
+        (Fault::CutShort, is_corrupt),
+        (Fault::WrongBytes, is_corrupt),
+    ];
+    for (fault, is_right) in faults {
+        let (faulty, depot, index) = behind_layers();
+        faulty.plan(move |call| (call.operation == Operation::ReadBlob).then(|| fault.clone()));
+        let (result, brought) = fetched(&depot, &index);
+        let error = result.unwrap_err();
+        assert!(is_right(&error), "{error}");
+        assert!(brought < 2);
+        faulty.always(None);
+        if is_away(&error) {
+            block_on(fetch(&depot, &index)).unwrap();
+        }
+    }
+}
+
+/// The layers' streams may not be asked again after their end, and neither may those of a store.
+#[test]
+fn a_pack_that_ends_early_is_not_read_further() {
+    for layered in [false, true] {
+        let remote = Arc::new(MemoryStore::new());
+        let faulty = Arc::new(FaultyStore::sound(remote));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let metered = cache_storage::layers::Metered::new(faulty.clone(), clock);
+        let store: Arc<dyn Store> = if layered { Arc::new(metered) } else { faulty.clone() };
+        let (depot, local) = (Depot::new(store), MemoryStore::new());
+        let parcels = [("a", 1000), ("b", 90_000)]
+            .map(|(name, size)| block_on(outcome(&local, name, size, NOW)));
+        let index = block_on(publish(&depot, &local, &parcels, &[build("b")], NOW)).unwrap();
+        faulty.always(Some(Fault::CutShort));
+        let (result, brought) = fetched(&depot, &index);
+        assert!(matches!(result, Err(StoreError::Refused(_))), "{result:?}");
+        assert!(brought < 2);
+    }
+}
