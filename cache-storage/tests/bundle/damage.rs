@@ -10,6 +10,9 @@ use futures::executor::block_on;
 
 use crate::tools::{NOW, build, fetch, outcome, publish, wanted};
 
+/// Whether an error is the right one.
+type Right = fn(&StoreError) -> bool;
+
 /// A depot behind all layers, over a store that can fail.
 fn behind_layers() -> (Arc<FaultyStore>, Depot, Index) {
     let faulty = Arc::new(FaultyStore::sound(Arc::new(MemoryStore::new())));
@@ -42,7 +45,7 @@ fn what_goes_wrong_below_is_the_fetchs_error() {
     let away = || StoreError::Unavailable("on purpose".into());
     let is_away = |error: &StoreError| matches!(error, StoreError::Unavailable(_));
     let is_corrupt = |error: &StoreError| matches!(error, StoreError::Corrupt { .. });
-    let faults: [(Fault, fn(&StoreError) -> bool); 4] = [
+    let faults: [(Fault, Right); 4] = [
         (Fault::Error(away()), is_away),
         (Fault::Breaks(away()), is_away),
         (Fault::CutShort, is_corrupt),
