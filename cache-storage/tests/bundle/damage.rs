@@ -26,8 +26,9 @@ fn behind_layers() -> (Arc<FaultyStore>, Depot, Index) {
     (faulty, depot, index)
 }
 
-/// Fetches the one pack; what became of it, and which of the two blobs are there.
-fn fetched(depot: &Depot, index: &Index) -> (Result<(), StoreError>, usize) {
+/// Fetches the one pack; what became of it, how many of the two blobs are there, and how many were
+/// damaged.
+fn fetched(depot: &Depot, index: &Index) -> (Result<(), StoreError>, usize, u64) {
     let there = MemoryStore::new();
     let wanted = wanted(index.units.iter().map(|unit| &unit.record));
     let packs = index.places.packs();
@@ -37,7 +38,7 @@ fn fetched(depot: &Depot, index: &Index) -> (Result<(), StoreError>, usize) {
     let there = block_on(there.contains_blobs(&digests)).unwrap();
     let count = there.into_iter().filter(|there| *there).count();
     assert_eq!(fetched.brought.len(), count);
-    (result, count)
+    (result, count, fetched.damaged)
 }
 
 #[test]
@@ -54,9 +55,10 @@ fn what_goes_wrong_below_is_the_fetchs_error() {
     for (fault, is_right) in faults {
         let (faulty, depot, index) = behind_layers();
         faulty.plan(move |call| (call.operation == Operation::ReadBlob).then(|| fault.clone()));
-        let (result, brought) = fetched(&depot, &index);
+        let (result, brought, damaged) = fetched(&depot, &index);
         let error = result.unwrap_err();
         assert!(is_right(&error), "{error}");
+        assert_eq!(damaged, 0, "the pack broke off: no member is to blame");
         assert!(brought < 2);
         faulty.always(None);
         if is_away(&error) {
@@ -79,7 +81,7 @@ fn a_pack_that_ends_early_is_not_read_further() {
             .map(|(name, size)| block_on(outcome(&local, name, size, NOW)));
         let index = block_on(publish(&depot, &local, &parcels, &[build("b")], NOW)).unwrap();
         faulty.always(Some(Fault::CutShort));
-        let (result, brought) = fetched(&depot, &index);
+        let (result, brought, _) = fetched(&depot, &index);
         assert!(matches!(result, Err(StoreError::Refused(_))), "{result:?}");
         assert!(brought < 2);
     }

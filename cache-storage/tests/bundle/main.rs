@@ -8,6 +8,7 @@ mod damage;
 mod interrupted;
 #[cfg(target_os = "linux")]
 mod memory;
+mod packing;
 #[cfg(feature = "object-store")]
 #[path = "../object/servers.rs"]
 mod servers;
