@@ -1,11 +1,12 @@
 //! Packs that break off or have wrong bytes, read through every layer.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cache_storage::bundle::{Depot, Index};
 use cache_storage::layers::{Clock, StackOptions, SystemClock};
 use cache_storage::testing::{Fault, FaultyStore};
-use cache_storage::{MemoryStore, Operation, Store, StoreError};
+use cache_storage::{DiskOptions, DiskStore, MemoryStore, Operation, Store, StoreError};
 use futures::executor::block_on;
 
 use crate::tools::{NOW, build, fetch, outcome, publish, wanted};
@@ -85,4 +86,34 @@ fn a_pack_that_ends_early_is_not_read_further() {
         assert!(matches!(result, Err(StoreError::Refused(_))), "{result:?}");
         assert!(brought < 2);
     }
+}
+
+/// Read in pieces, so that a member has begun when the pack ends.
+#[test]
+fn a_pack_that_is_cut_on_its_disk_keeps_what_came_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || DiskStore::open(dir.path().join("remote"), DiskOptions::default()).unwrap();
+    let (depot, local) = (Depot::new(Arc::new(open())), MemoryStore::new());
+    let parcels = [("a", 1000), ("b", 5 << 20)];
+    let parcels = parcels.map(|(name, size)| block_on(outcome(&local, name, size, NOW)));
+    let index = block_on(publish(&depot, &local, &parcels, &[build("b")], NOW)).unwrap();
+    let size = index.places.packs()[0].size;
+    let file = file_of_size(dir.path(), size).unwrap();
+    // A store's blobs cannot be written; a copy in its place can.
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+    let (result, brought, damaged) = fetched(&depot, &index);
+    assert!(matches!(result, Err(StoreError::Corrupt { .. })), "{result:?}");
+    assert_eq!((brought, damaged), (1, 0));
+}
+
+fn file_of_size(dir: &Path, size: u64) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.into_iter().find_map(|path| {
+        if path.is_dir() {
+            return file_of_size(&path, size);
+        }
+        (path.metadata().unwrap().len() == size).then_some(path)
+    })
 }

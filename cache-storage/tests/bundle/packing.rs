@@ -1,10 +1,11 @@
 //! What goes into one pack.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use cache_storage::MemoryStore;
 use cache_storage::bundle::{Depot, PACK_SIZE};
 use futures::executor::block_on;
-use std::sync::Arc;
 
 use crate::tools::{NOW, build, outcome, parcel, publish, put_blob};
 
