@@ -31,7 +31,7 @@
 //! | index        | `89 6C 64 69` version (1) zeros (3), plain length (8), one zstd frame of: places, snapshot record (bytes), snapshot (bytes), unit count (4), units: key (32), record (bytes) |
 //! | registration | `89 6C 64 72` version (1) zeros (3), created (8), digest (32), stored size (8), BLAKE3 of all before (32) |
 //!
-//! Lengths and counts are compared with the bytes that remain before anything is reserved; a frame is never
+//! Packs and blobs ascend, each once. Lengths and counts are compared with the bytes that remain before anything is reserved; a frame is never
 //! inflated beyond what was announced, and an index is announced to have at most [`MAX_INDEX`] bytes.
 
 mod bundle_record;
