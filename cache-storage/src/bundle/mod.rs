@@ -40,6 +40,7 @@ mod collect;
 mod depot;
 mod fetch;
 mod index;
+mod keep;
 mod located;
 mod pack_reader;
 mod pack_writer;
