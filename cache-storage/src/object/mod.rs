@@ -122,6 +122,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 pub use config::{ObjectStoreConfig, RequestLimits};
+pub use location::without_password;
 
 use crate::{
     BlobStream, Capabilities, Expected, RecordKeyStream, Result, Revision, SizedBlob, Store,
