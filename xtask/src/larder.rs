@@ -106,8 +106,9 @@ fn command_with(
         .with_context(|| format!("cannot run {}", larder.display()))?;
     ensure!(
         output.status.success(),
-        "larder {}: {}",
+        "larder {}: {}{}",
         arguments.join(" "),
+        String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(output.stdout)

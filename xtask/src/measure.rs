@@ -1,5 +1,6 @@
 //! Wall and CPU time of a command and everything it starts.
 
+use std::fs;
 use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -44,13 +45,13 @@ pub(crate) fn measure(
     start: impl FnOnce() -> Result<()>,
     stop: impl FnOnce() -> Result<()>,
 ) -> Result<(Cost, Output)> {
-    let before = children_cpu()?;
+    let (before, others) = (children_cpu()?, children());
     start()?;
     let began = Instant::now();
     let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
     let wall = began.elapsed();
     stop()?;
-    reap_orphans();
+    reap_orphans(&others);
     let cpu = children_cpu()?.saturating_sub(before);
     succeeded(command, &output)?;
     Ok((Cost { wall, cpu }, output))
@@ -95,10 +96,10 @@ fn duration(time: TimeVal) -> Duration {
     Duration::from_secs(seconds) + Duration::from_micros(micros)
 }
 
-/// Waits for adopted orphans to end, but not for ever. No other child may be running.
-fn reap_orphans() {
+/// Waits for adopted orphans to end, but not for ever, and not for those who were there before.
+fn reap_orphans(others: &[String]) {
     let began = Instant::now();
-    loop {
+    while children().iter().any(|child| !others.contains(child)) {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Err(Errno::ECHILD) => return,
             Ok(WaitStatus::StillAlive) if began.elapsed() > SERVER_PATIENCE => {
@@ -109,4 +110,13 @@ fn reap_orphans() {
             Ok(_) => {}
         }
     }
+}
+
+/// The numbers of this process' children (proc(5), `/proc/pid/task/tid/children`); none elsewhere than
+/// on Linux.
+fn children() -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).ok();
+    let numbers: Vec<String> = tasks.filter_map(of_task).collect();
+    numbers.iter().flat_map(|line| line.split_whitespace()).map(str::to_owned).collect()
 }

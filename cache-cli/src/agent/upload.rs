@@ -12,13 +12,15 @@ use cache_rustc::engine::units_of;
 use cache_storage::bundle::{
     Index, IndexUnit, PACK_SIZE, Pack, Parcel, Places, Published, Snapshot,
 };
-use cache_storage::{Result, Store};
+use cache_storage::{Result, Store, StoreError};
 use futures::StreamExt;
 
 use super::protocol::Left;
 use super::remote::{Known, Remote, count};
 use super::spool::Item;
 
+/// How often the spool is looked at again before it is left to the next time.
+const ROUNDS: usize = 8;
 /// Outcomes that are published before their spool files are removed; and at least their bytes.
 const BATCH: usize = 64;
 const BATCH_BYTES: u64 = 64 << 20;
@@ -28,10 +30,28 @@ const SMALL_PACK: u64 = PACK_SIZE / 4;
 const SPARE_PACKS: u64 = 6;
 
 impl Remote {
-    /// Uploads what is in the spool. What fails stays there.
+    /// Uploads what is in the spool, and what comes to it meanwhile. What fails stays there.
     pub(super) async fn upload(self: &Arc<Self>) -> Left {
-        let _one_at_a_time = self.uploading.lock().await;
         let before = self.counters.uploaded.load(Ordering::Relaxed);
+        let _one_at_a_time = self.uploading.lock().await;
+        let mut trouble = None;
+        for _ in 0..ROUNDS {
+            trouble = self.upload_once().await;
+            if trouble.is_some() || self.spool.items().is_empty() {
+                break;
+            }
+        }
+        if let Some(error) = &trouble {
+            self.troubled(error);
+        }
+        Left {
+            uploaded: self.counters.uploaded.load(Ordering::Relaxed) - before,
+            left: self.spool.items().len() as u64,
+            trouble: trouble.map(|error| error.to_string()),
+        }
+    }
+
+    async fn upload_once(&self) -> Option<StoreError> {
         let mut outcomes = Vec::new();
         let mut builds = Vec::new();
         for item in self.spool.items() {
@@ -56,14 +76,7 @@ impl Remote {
                 }
             }
         }
-        if let Some(error) = &trouble {
-            self.troubled(error);
-        }
-        Left {
-            uploaded: self.counters.uploaded.load(Ordering::Relaxed) - before,
-            left: self.spool.items().len() as u64,
-            trouble: trouble.map(|error| error.to_string()),
-        }
+        trouble
     }
 
     /// Publishes outcomes that are not known to be there; with `anew`, all. For each its places, or `None`

@@ -1,13 +1,18 @@
 //! `larder push`: uploading what builds have left to be uploaded.
 
-use std::time::Duration;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use cache_rustc::engine::Journal;
 
 use super::remote::client;
 use crate::agent::{Ask, Got, Left, Reply};
 use crate::text;
 
+/// Writing a build down takes as long as reading its fingerprints.
+const SNAPSHOTS: Duration = Duration::from_secs(10);
 /// As long as a CI job may take.
 const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 
@@ -17,6 +22,9 @@ const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 /// When no remote is configured, or the agent cannot be started.
 pub(super) fn run(wait: bool) -> Result<bool> {
     let client = client()?;
+    if wait {
+        wait_for_snapshots(&client.remote().state);
+    }
     let ask = if wait { Ask::Push } else { Ask::Poke };
     if client.ask(Ask::Status).is_none() && !client.start() {
         bail!("the agent cannot be started");
@@ -27,6 +35,14 @@ pub(super) fn run(wait: bool) -> Result<bool> {
         Got::Reply(Reply::Pushed(left)) => Ok(told(&left)),
         Got::Reply(Reply::Nothing { why }) => bail!("{why}"),
         Got::Reply(_) | Got::Nothing | Got::Gone => bail!("the agent has gone away"),
+    }
+}
+
+/// A build that has just ended is written down by a process that waited for its end.
+fn wait_for_snapshots(state: &Path) {
+    let began = Instant::now();
+    while Journal::being_written(state) > 0 && began.elapsed() < SNAPSHOTS {
+        sleep(Duration::from_millis(20));
     }
 }
 

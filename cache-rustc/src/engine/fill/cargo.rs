@@ -213,7 +213,7 @@ fn is_setting(name: &OsStr) -> bool {
 }
 
 /// Field 22 of `/proc/pid/stat`; the command's name, which may hold anything, ends at the last `)`.
-fn started(proc: &Path) -> Option<u64> {
+pub(super) fn started(proc: &Path) -> Option<u64> {
     let stat = fs::read_to_string(proc.join("stat")).ok()?;
     stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }

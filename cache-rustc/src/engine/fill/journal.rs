@@ -56,6 +56,28 @@ impl Journal {
         Self { path: state_dir.join(DIRECTORY).join(name) }
     }
 
+    /// How many builds have ended just now whose snapshots are still being taken.
+    #[must_use]
+    pub fn being_written(state_dir: &Path) -> usize {
+        let entries = fs::read_dir(state_dir.join(DIRECTORY)).into_iter().flatten().flatten();
+        let is_being_written = |entry: &fs::DirEntry| {
+            let (path, modified) =
+                (entry.path(), entry.metadata().and_then(|meta| meta.modified()));
+            let age = modified.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+            let build = path.file_stem().and_then(|name| name.to_str()?.split_once('-'));
+            let has_ended = build.is_some_and(|(pid, started)| {
+                let now = super::cargo::started(&PathBuf::from(format!("/proc/{pid}")));
+                now.map(|now| now.to_string()).as_deref() != Some(started)
+            });
+            // Whoever was to take an old one was killed.
+            path.extension().is_some_and(|end| end == "watched")
+                && has_ended
+                && age.is_none_or(|age| age < LIFE)
+                && path.with_extension("").exists()
+        };
+        entries.filter(is_being_written).count()
+    }
+
     /// Adds a unit. `true` for the one process that is to see to a snapshot: the build has become
     /// worth it and nobody else does. Trouble means that the build will not be known.
     #[must_use]
