@@ -45,6 +45,7 @@ mod pack_reader;
 mod pack_writer;
 mod places;
 mod publish;
+mod recognise;
 mod registration;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,7 @@ pub use located::Located;
 pub use pack_reader::{Member, PackReader};
 pub use places::{Pack, Places};
 pub use publish::{PACK_SIZE, Parcel, Published};
+pub use recognise::Recognised;
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -106,6 +106,7 @@ mod records;
 mod reply;
 mod runtime;
 mod s3;
+mod survey;
 mod swap;
 mod tls;
 mod upload;
