@@ -18,7 +18,7 @@ use cache_rustc::linker::Linker;
 use cache_storage::Budget;
 
 pub(crate) use problem::Problem;
-pub(crate) use remote::{Access, RemoteConfig, RemoteSettings, shown_option};
+pub(crate) use remote::{Access, RemoteConfig, RemoteSettings, is_public, shown_option};
 pub(crate) use values::{Use, other_linker, size};
 
 /// Where a value came from.

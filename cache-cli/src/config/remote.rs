@@ -238,7 +238,7 @@ fn is_about_remote(problem: &Problem) -> bool {
 }
 
 /// Whether the value of an option may be shown.
-fn is_public(option: &str) -> bool {
+pub(crate) fn is_public(option: &str) -> bool {
     PUBLIC.contains(&option)
 }
 

@@ -1,6 +1,7 @@
 //! `larder doctor` about remotes, against what is really there.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
@@ -254,4 +255,57 @@ fn webdav_is_tried() {
     let said = broken(&home, &vars);
     assert!(said.contains("access denied (SCCACHE_WEBDAV_PASSWORD)"), "{said}");
     assert!(!said.contains("guessed"), "{said}");
+}
+
+/// A server that gives every request this answer, or none; for what a real one cannot be made to say.
+fn answering(answer: Option<String>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let mut silent = Vec::new();
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let Some(answer) = &answer else {
+                silent.push(stream);
+                continue;
+            };
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+/// An S3 server's refusal.
+fn refusal(status: &str, code: &str, more: &str) -> String {
+    let body = format!("<Error><Code>{code}</Code><Message>No.</Message>{more}</Error>");
+    format!(
+        "HTTP/1.1 {status}\r\nDate: Tue, 24 Nov 2026 10:00:00 GMT\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[test]
+fn clock_and_region_are_named() {
+    let login = "access_key_id=a,secret_access_key=b,region=r";
+    let said = |answer: String| {
+        let options = format!("{login},endpoint={}", answering(Some(answer)));
+        let vars = [("LARDER_REMOTE", "s3://b"), ("LARDER_REMOTE_OPTIONS", options.as_str())];
+        broken(&Home::new(), &vars)
+    };
+    let clock = said(refusal("403 Forbidden", "RequestTimeTooSkewed", ""));
+    assert!(clock.contains("system clock: ") && clock.contains("Nov 2026"), "{clock}");
+    assert!(clock.contains("-> set this machine's clock"), "{clock}");
+    let region =
+        refusal("400 Bad Request", "AuthorizationHeaderMalformed", "<Region>eu-north-1</Region>");
+    let region = said(region);
+    assert!(region.contains("region in LARDER_REMOTE_OPTIONS: the bucket is in eu-north-1"));
+}
+
+#[test]
+fn who_accepts_and_never_answers_is_given_up() {
+    let url = format!("{}/x", answering(None));
+    let said = broken(&Home::new(), &[("LARDER_REMOTE", &url)]);
+    assert!(said.contains("unavailable") && said.contains("no answer within"), "{said}");
 }

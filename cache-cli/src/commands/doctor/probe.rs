@@ -62,8 +62,8 @@ async fn look(settings: &RemoteSettings) -> Result<Report> {
         environment: settings.environment.clone(),
         read_only: settings.access == Access::Read,
         limits: RequestLimits {
-            connect: Duration::from_secs(5),
-            idle: Duration::from_secs(10),
+            connect: Duration::from_secs(3),
+            idle: Duration::from_secs(5),
             retries: 0,
             ..RequestLimits::default()
         },
