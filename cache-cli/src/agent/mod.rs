@@ -24,6 +24,7 @@ mod client;
 mod download;
 mod history;
 mod placed;
+mod progress;
 mod protocol;
 mod remote;
 mod server;

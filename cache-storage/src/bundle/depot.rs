@@ -7,7 +7,7 @@ use cache_core::{Digest, RecipeKey};
 use futures::StreamExt;
 
 use super::bundle_record::BundleRecord;
-use super::{Index, Located, Places};
+use super::{Index, Located, Pack, Places};
 use crate::{Expected, Result, Store, StoreError};
 
 /// How often a lost race for a record is run again.
@@ -49,22 +49,31 @@ impl Depot {
         Ok(located.filter(|located| located.record.recipe.key() == *key))
     }
 
-    /// The index of a build: two requests. What is damaged or of another version is absent.
+    /// Where the index of a build is, as a blob: one request. What is damaged or of another version is
+    /// absent.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn find_build(&self, key: &RecipeKey) -> Result<Option<Pack>> {
+        let found = self.store.get_record(key).await?;
+        let bundle = found.and_then(|found| BundleRecord::decode(&found.bytes).ok());
+        Ok(bundle.map(|bundle| Pack { digest: bundle.index, size: bundle.size }))
+    }
+
+    /// The index of a build: one request. What is damaged or of another version is absent.
     ///
     /// # Errors
     /// What the store says; [`StoreError::BlobAbsent`] where only the record was left.
-    pub async fn find_index(&self, key: &RecipeKey) -> Result<Option<Index>> {
-        let Some(found) = self.store.get_record(key).await? else { return Ok(None) };
-        let Ok(bundle) = BundleRecord::decode(&found.bytes) else { return Ok(None) };
+    pub async fn read_index(&self, at: &Pack) -> Result<Option<Index>> {
         let mut bytes = Vec::new();
-        let mut pieces = self.store.read_blob(&bundle.index).await?;
+        let mut pieces = self.store.read_blob(&at.digest).await?;
         while let Some(piece) = pieces.next().await {
             bytes.extend_from_slice(&piece?);
-            if bytes.len() as u64 > bundle.size.min(super::MAX_INDEX as u64) {
+            if bytes.len() as u64 > at.size.min(super::MAX_INDEX as u64) {
                 return Ok(None);
             }
         }
-        if Digest::of(&bytes) != bundle.index {
+        if Digest::of(&bytes) != at.digest {
             return Ok(None);
         }
         Ok(Index::decode(&bytes).ok())
@@ -90,7 +99,7 @@ impl Depot {
             self.replace(key, record.clone()).await?;
         }
         // The index is a blob like a pack, and found like one when nothing leads to it any more.
-        self.register(super::Pack { digest, size }, created).await
+        self.register(Pack { digest, size }, created).await
     }
 
     /// Writes a record, whatever is there.

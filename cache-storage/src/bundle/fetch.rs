@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cache_core::{Digest, Record};
 
-use super::{Depot, Pack, PackReader};
+use super::{Depot, Member, Pack, PackReader};
 use crate::{Result, Store, StoreError, append_entry};
 
 /// What came with a pack.
@@ -43,16 +43,22 @@ impl Depot {
     ) -> Result<()> {
         let source = self.store.read_blob(&pack.digest).await?;
         let mut reader = PackReader::new(source);
-        while let Some(member) = reader.next().await? {
-            if wanted.get(&member.digest) != Some(&member.size) {
-                continue;
-            }
-            let bytes = reader.bytes(&member)?;
-            match local.write_blob(&member.digest, member.size, bytes).await {
-                Ok(()) => fetched.brought.push(member.digest),
-                // The pack goes on after a member that is not what it says.
-                Err(StoreError::Refused(_) | StoreError::Corrupt { .. }) => fetched.damaged += 1,
-                Err(error) => return Err(error),
+        while let Some(members) = reader.next_group().await? {
+            let is_wanted = |member: &Member| wanted.get(&member.digest) == Some(&member.size);
+            let last = members.iter().rposition(is_wanted);
+            for member in members.iter().take(last.map_or(0, |last| last + 1)) {
+                let bytes = reader.next_member(member).await?;
+                if !is_wanted(member) {
+                    continue;
+                }
+                match local.write_blob(&member.digest, member.size, bytes).await {
+                    Ok(()) => fetched.brought.push(member.digest),
+                    // The pack goes on after a member that is not what it says.
+                    Err(StoreError::Refused(_) | StoreError::Corrupt { .. }) => {
+                        fetched.damaged += 1;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(())

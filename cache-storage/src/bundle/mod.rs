@@ -3,9 +3,9 @@
 //! A store in front of which each request takes as long as reading a megabyte is not asked for one blob
 //! after the other. A [`Depot`] keeps these things in a [`Store`](crate::Store):
 //!
-//! - **Packs**: blobs that hold the blobs of several outcomes, each compressed by itself, up to
-//!   [`PACK_SIZE`] together; a larger blob is a pack of its own. They are read whole, so that their own
-//!   digests can be checked on the way, and each member is checked again by its own.
+//! - **Packs**: blobs that hold the blobs of several outcomes, those of an outcome compressed together (a
+//!   library has its metadata in it once more), until there are [`PACK_SIZE`] bytes. They are read whole,
+//!   so that their own digests can be checked on the way, and each member is checked again by its own.
 //! - **Located records** ([`Located`]), under the recipe's own key: the record, and for each blob it names
 //!   the pack that has it. An outcome that nothing else is known of costs one request for this, and one for
 //!   each pack (mostly one).
@@ -24,7 +24,7 @@
 //!
 //! | thing        | bytes                                                                             |
 //! |--------------|-----------------------------------------------------------------------------------|
-//! | pack         | `89 6C 64 70` version (1) zeros (3), then members: digest (32), size (8), stored length (8), one zstd frame |
+//! | pack         | `89 6C 64 70` version (1) zeros (3), then groups: member count (4), members: digest (32), size (8); stored length (8), one zstd frame of all members (window of at most 2²³ bytes) |
 //! | located      | `89 6C 64 6C` version (1) zeros (3), record (bytes), places, BLAKE3 of all before (32) |
 //! | places       | pack count (4), packs: digest (32), stored size (8); blob count (4), blobs: digest (32), pack's position (4) |
 //! | bundle       | `89 6C 64 62` version (1) zeros (3), created (8, seconds since the epoch), index: digest (32), size (8); pack count (4), packs: digest (32), stored size (8); BLAKE3 of all before (32) |
