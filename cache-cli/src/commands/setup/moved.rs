@@ -22,7 +22,7 @@ pub(super) fn with(text: &str, theirs: &Theirs, notes: &mut Vec<String>) -> Resu
         changed = true;
     }
     let (found, problems) = theirs.remote();
-    notes.extend(problems);
+    notes.extend(problems.iter().map(ToString::to_string));
     let Some(found) = found else { return Ok(changed.then(|| document.to_string())) };
     if has_remote(&document) {
         notes

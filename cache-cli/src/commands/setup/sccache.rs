@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use toml_edit::{Document, TableLike, Value};
 
 use crate::config::sccache::{self, Found};
-use crate::config::{Origin, Setting, size};
+use crate::config::{Origin, Problem, Setting, size};
 
 /// Section and key of the file, and the variable that means the same.
 const KEYS: [(&str, &str, &str); 32] = [
@@ -109,10 +109,10 @@ impl Theirs {
     }
 
     /// Where it shares, if that is possible for us, and what is wrong with what it is told.
-    pub(super) fn remote(&self) -> (Option<Found>, Vec<String>) {
+    pub(super) fn remote(&self) -> (Option<Found>, Vec<Problem>) {
         let mut problems = Vec::new();
         let found = sccache::remote(&|name| self.settings.get(name).cloned(), &mut problems);
-        (found, problems.iter().map(|problem| problem.said()).collect())
+        (found, problems)
     }
 
     /// How much disk it may take, if that was said.
@@ -196,7 +196,7 @@ mod tests {
         let theirs = theirs(FILE, &[]);
         let (found, problems) = theirs.remote();
         let found = found.expect("a remote");
-        assert_eq!(problems, [""; 0]);
+        assert_eq!(problems, []);
         assert_eq!(found.url.value, "s3://b/p/larder");
         assert_eq!(found.url.origin, Origin::File { path: "/config".into(), line: 5 });
         assert_eq!(found.options["endpoint"].value, "https://h:1");
