@@ -232,7 +232,11 @@ pub(super) fn open_stack(settings: &RemoteSettings) -> Result<Stack, StoreError>
     Ok(options.wrap(Arc::new(backend), &clock))
 }
 
-fn signed(settings: &RemoteSettings) -> Result<Option<SignedOptions>, StoreError> {
+/// Who signs, and whose signatures count; `None`: all records do.
+///
+/// # Errors
+/// Which setting is wrong.
+pub(crate) fn signed(settings: &RemoteSettings) -> Result<Option<SignedOptions>, StoreError> {
     let wrong = |setting: &str, reason: String| StoreError::Misconfigured {
         setting: setting.into(),
         reason,

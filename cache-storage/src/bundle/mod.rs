@@ -29,7 +29,7 @@
 //! | places       | pack count (4), packs: digest (32), stored size (8); blob count (4), blobs: digest (32), pack's position (4) |
 //! | bundle       | `89 6C 64 62` version (1) zeros (3), created (8, seconds since the epoch), index: digest (32), size (8); pack count (4), packs: digest (32), stored size (8); BLAKE3 of all before (32) |
 //! | index        | `89 6C 64 69` version (1) zeros (3), plain length (8), one zstd frame of: places, snapshot record (bytes), snapshot (bytes), unit count (4), units: key (32), record (bytes) |
-//! | registration | `89 6C 64 72` version (1) zeros (3), created (8), digest (32), stored size (8), BLAKE3 of all before (32) |
+//! | registration | `89 6C 64 67` version (1) zeros (3), created (8), digest (32), stored size (8), BLAKE3 of all before (32) |
 //!
 //! Lengths and counts are compared with the bytes that remain before anything is reserved; a frame is never
 //! inflated beyond what was announced, and an index is announced to have at most [`MAX_INDEX`] bytes.
@@ -46,6 +46,7 @@ mod pack_reader;
 mod pack_writer;
 mod places;
 mod publish;
+mod recognise;
 mod registration;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub use located::Located;
 pub use pack_reader::{Member, PackReader};
 pub use places::{Pack, Places};
 pub use publish::{PACK_SIZE, Parcel, Published};
+pub use recognise::Recognised;
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
