@@ -1,1 +1,27 @@
-//! To come.
+//! Remote caching and remote execution over the Bazel Remote Execution API.
+#![forbid(unsafe_code)]
+
+mod address;
+mod capabilities;
+mod cas;
+mod client;
+mod config;
+mod connection;
+mod content;
+mod digest;
+mod error;
+mod results;
+mod retry;
+mod runtime;
+mod status;
+mod store;
+mod unique;
+
+pub use capabilities::ServerCapabilities;
+pub use cas::{Cas, CasStream, Uploaded};
+pub use client::Client;
+pub use config::{Limits, ReapiConfig};
+pub use content::Content;
+pub use digest::{CasDigest, CasHasher, DigestFunction};
+pub use error::{RemoteError, Result};
+pub use store::ReapiStore;
