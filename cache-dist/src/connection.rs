@@ -1,6 +1,7 @@
 //! The connection to an engine: one for all requests, made when the first needs it.
 
 use std::fs;
+use std::sync::LazyLock;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as pb;
 use prost::Message;
@@ -133,7 +134,7 @@ impl Headers {
             let value = header_value(&format!("Bearer {token}"), || option_name(setting))?;
             ascii.push((MetadataKey::from_static("authorization"), value));
         }
-        Ok(Self { ascii, tool: tool() })
+        Ok(Self { ascii, tool: MetadataValue::from_bytes(&metadata().encode_to_vec()) })
     }
 }
 
@@ -157,19 +158,30 @@ fn token(config: &ReapiConfig) -> Result<Option<(&'static str, String)>> {
     }
 }
 
+/// Says of a request which action it is for.
+pub(crate) fn name_action<T>(request: &mut Request<T>, action: &str, label: &str) {
+    let metadata = pb::RequestMetadata {
+        action_id: action.to_owned(),
+        target_id: label.to_owned(),
+        ..metadata()
+    };
+    let value = MetadataValue::from_bytes(&metadata.encode_to_vec());
+    request.metadata_mut().insert_bin(BinaryMetadataKey::from_static(METADATA), value);
+}
+
 /// Who sends requests. Engines show it beside what they log, and all requests of one process
 /// belong together.
-fn tool() -> MetadataValue<Binary> {
+fn metadata() -> pb::RequestMetadata {
+    static INVOCATION: LazyLock<String> = LazyLock::new(crate::unique::name);
     let details = pb::ToolDetails {
         tool_name: "larder".into(),
         tool_version: env!("CARGO_PKG_VERSION").into(),
     };
-    let metadata = pb::RequestMetadata {
+    pb::RequestMetadata {
         tool_details: Some(details),
-        tool_invocation_id: crate::unique::name(),
+        tool_invocation_id: INVOCATION.clone(),
         ..pb::RequestMetadata::default()
-    };
-    MetadataValue::from_bytes(&metadata.encode_to_vec())
+    }
 }
 
 impl Interceptor for Headers {
@@ -178,7 +190,10 @@ impl Interceptor for Headers {
         for (name, value) in &self.ascii {
             metadata.insert(name.clone(), value.clone());
         }
-        metadata.insert_bin(BinaryMetadataKey::from_static(METADATA), self.tool.clone());
+        let key = BinaryMetadataKey::from_static(METADATA);
+        if metadata.get_bin(&key).is_none() {
+            metadata.insert_bin(key, self.tool.clone());
+        }
         Ok(request)
     }
 }

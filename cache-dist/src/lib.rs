@@ -10,6 +10,8 @@ mod connection;
 mod content;
 mod digest;
 mod error;
+mod execute;
+mod inputs;
 mod results;
 mod retry;
 mod runtime;
@@ -24,4 +26,9 @@ pub use config::{Limits, ReapiConfig};
 pub use content::Content;
 pub use digest::{CasDigest, CasHasher, DigestFunction};
 pub use error::{RemoteError, Result};
+pub use execute::{
+    Action, Control, Executed, Executor, LocalExecutor, Output, OutputContent, OutputKind,
+    RacingExecutor, RemoteExecutor, Stage, Timings,
+};
+pub use inputs::{Directory, FileDigests, InputBuilder, InputFile, Node, scan};
 pub use store::ReapiStore;

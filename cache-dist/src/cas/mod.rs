@@ -2,6 +2,7 @@
 
 mod batch;
 mod find;
+mod present;
 mod read;
 mod upload;
 mod write;
@@ -10,6 +11,8 @@ mod zstd;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+
+pub(crate) use present::Uploader;
 
 use crate::{CasDigest, Client, Content, Result};
 
