@@ -14,6 +14,8 @@ use super::budget;
 use super::protocol::{Choice, Reply};
 use super::remote::{Known, Remote, count};
 
+/// How often it is judged anew whether waiting is worth it.
+const LOOK: Duration = Duration::from_millis(200);
 /// The agent has not died, whatever the network does: an answer comes in this time.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -115,14 +117,9 @@ impl Remote {
         };
         if !packs.is_empty() {
             let cost = Duration::from_micros(entry.outcome.cost_us);
-            let Some(wait) = budget::outcome(self.estimate(&packs), cost) else {
+            if !self.bring_if_worth(&entry.outcome, packs, cost, talk).await? {
                 count(&self.counters.not_worth);
                 return talk.say(&nothing("not worth it")).await;
-            };
-            talk.say(&Reply::Wait { ms: ms(wait) }).await?;
-            tokio::select! {
-                () = self.bring_all(&entry.outcome, packs) => {}
-                () = talk.closed() => return Err(io::ErrorKind::BrokenPipe.into()),
             }
         }
         let one = Record { recipe: record.recipe.clone(), entries: vec![entry.clone()] };
@@ -136,6 +133,39 @@ impl Remote {
             self.forget(key);
             self.placed.forget(wanted);
             talk.say(&nothing("its blobs did not come")).await
+        }
+    }
+
+    /// Brings packs as long as that is worth it. Whether it was.
+    async fn bring_if_worth(
+        self: &Arc<Self>,
+        outcome: &Outcome,
+        packs: Vec<Pack>,
+        cost: Duration,
+        talk: &mut Conversation,
+    ) -> io::Result<bool> {
+        let began = Instant::now();
+        let mut bringing = std::pin::pin!(self.bring_all(outcome, packs.clone()));
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut bringing => return Ok(true),
+                () = talk.closed() => return Err(io::ErrorKind::BrokenPipe.into()),
+                _ = look.tick() => {
+                    // Judged anew as the link shows how fast it is.
+                    self.measure();
+                    let left = self.estimate(&packs);
+                    let build = self.build_is_worth();
+                    let cost = cost.saturating_sub(began.elapsed()).max(build);
+                    // What comes with its build comes; nobody is to give up between two looks.
+                    let least = if build > left { LOOK * 3 } else { Duration::ZERO };
+                    match budget::outcome(left, cost) {
+                        Some(wait) => talk.say(&Reply::Wait { ms: ms(wait.max(least)) }).await?,
+                        None => return Ok(false),
+                    }
+                }
+            }
         }
     }
 
@@ -195,11 +225,9 @@ impl Remote {
     /// Learns what there is of a build, and begins to bring it. Whether its snapshot is here.
     async fn learn_build(self: &Arc<Self>, exact: &RecipeKey, near: &RecipeKey) -> bool {
         for (key, is_exact) in [(exact, true), (near, false)] {
-            let began = Instant::now();
-            match self.depot.find_index(key).await {
-                Ok(None) => self.history().answered(began.elapsed()),
+            match self.read_build(key).await {
+                Ok(None) => {}
                 Ok(Some(index)) => {
-                    self.history().answered(began.elapsed() / 2);
                     self.well();
                     let written = is_exact && self.write_snapshot(exact, &index).await.is_ok();
                     if is_exact {
@@ -217,6 +245,19 @@ impl Remote {
             }
         }
         false
+    }
+
+    /// Reads an index, and learns from it how fast the remote is.
+    async fn read_build(&self, key: &RecipeKey) -> Result<Option<Index>, StoreError> {
+        let began = Instant::now();
+        let found = self.depot.find_build(key).await?;
+        let latency = began.elapsed();
+        self.history().answered(latency);
+        let Some(at) = found else { return Ok(None) };
+        let began = Instant::now();
+        let index = self.depot.read_index(&at).await?;
+        self.history().transferred(at.size, began.elapsed().saturating_sub(latency));
+        Ok(index)
     }
 
     /// Writes the snapshot of a build as the engine would.
@@ -259,7 +300,9 @@ impl Remote {
                 }
             }
             let cores = std::thread::available_parallelism().map_or(1, Into::into);
-            if !order.is_empty() && budget::build(remote.estimate(&order), cost, cores) {
+            let here = budget::local(cost, cores);
+            if !order.is_empty() && remote.estimate(&order) < here {
+                remote.begin_build(here);
                 for pack in order {
                     remote.begin(pack);
                 }

@@ -43,11 +43,11 @@ pub(super) fn outcome(transfer: Duration, cost: Duration) -> Option<Duration> {
     (transfer < cost).then(|| (transfer + transfer / 2 + SLACK).min(cost))
 }
 
-/// Whether all of a build is worth bringing ahead of cargo, which makes it in `cost` of CPU time on so many
-/// cores.
-pub(super) fn build(transfer: Duration, cost: Duration, cores: usize) -> bool {
+/// What a build of so much CPU time takes here at best, less a fifth: bringing it is to be better than that,
+/// not as good.
+pub(super) fn local(cost: Duration, cores: usize) -> Duration {
     let cores = u32::try_from(cores.max(1)).unwrap_or(u32::MAX);
-    transfer < cost / cores
+    cost / cores * 4 / 5
 }
 
 #[cfg(test)]
@@ -81,7 +81,6 @@ mod tests {
         assert_eq!(outcome(second * 2, second), None);
         assert_eq!(outcome(second * 9 / 10, second), Some(second), "never longer than making it");
         assert!(outcome(second / 10, second).is_some_and(|wait| wait < second / 4));
-        assert!(build(second, second * 3, 2));
-        assert!(!build(second * 2, second * 3, 2));
+        assert_eq!(local(second * 5, 2), second * 2);
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cache_core::{Digest, Outcome};
 use cache_storage::bundle::Pack;
-use cache_storage::{Store, StoreError};
+use cache_storage::{Operation, Store, StoreError};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::budget;
@@ -15,7 +16,12 @@ use super::remote::{AT_ONCE, Remote, count, locked};
 
 /// A pack on its way, or what became of it.
 #[derive(Clone, Debug)]
-pub(super) struct Download(watch::Receiver<State>);
+pub(super) struct Download {
+    state: watch::Receiver<State>,
+    /// When it was asked for among the others: packs come in this order.
+    turn: u64,
+    size: u64,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -26,12 +32,12 @@ enum State {
 
 impl Download {
     fn is_under_way(&self) -> bool {
-        *self.0.borrow() == State::UnderWay
+        *self.state.borrow() == State::UnderWay
     }
 
     /// Waits for the end. Whether the pack's blobs are here.
     async fn end(mut self) -> bool {
-        let ended = self.0.wait_for(|state| *state != State::UnderWay).await;
+        let ended = self.state.wait_for(|state| *state != State::UnderWay).await;
         ended.is_ok_and(|state| *state == State::Here)
     }
 }
@@ -52,30 +58,31 @@ impl Remote {
         Some(packs)
     }
 
-    /// How long packs take, those that others wait for included.
+    /// How long packs take, after those that were asked for before them.
     pub(super) fn estimate(&self, packs: &[Pack]) -> Duration {
         let downloads = locked(&self.downloads);
-        let new = packs.iter().filter(|pack| !downloads.contains_key(&pack.digest));
-        let mut bytes: u64 = new.map(|pack| pack.size).sum();
-        // Packs are asked for in order, so what is under way comes first.
-        let waits = packs.iter().any(|pack| downloads.contains_key(&pack.digest));
-        if !waits {
-            let places = downloads.iter().filter(|(_, download)| download.is_under_way()).count();
-            bytes += places as u64 * (cache_storage::bundle::PACK_SIZE / 2);
-        }
-        budget::transfer(&self.history().figures, bytes)
+        let known = |pack: &&Pack| downloads.get(&pack.digest).is_some_and(Download::is_under_way);
+        let new: u64 = packs.iter().filter(|pack| !known(pack)).map(|pack| pack.size).sum();
+        let last = packs.iter().filter_map(|pack| Some(downloads.get(&pack.digest)?.turn)).max();
+        // What is new comes after all that is under way.
+        let last = if new > 0 { u64::MAX } else { last.unwrap_or(0) };
+        let before = downloads.values().filter(|other| other.is_under_way() && other.turn <= last);
+        let asked: u64 = before.map(|other| other.size).sum();
+        let come = self.progress().come();
+        budget::transfer(&self.history().figures, new + asked.saturating_sub(come))
     }
 
     /// Begins to bring a pack, unless it is on its way.
     pub(super) fn begin(self: &Arc<Self>, pack: Pack) -> Download {
         let mut downloads = locked(&self.downloads);
         if let Some(download) = downloads.get(&pack.digest)
-            && (download.is_under_way() || *download.0.borrow() == State::Here)
+            && (download.is_under_way() || *download.state.borrow() == State::Here)
         {
             return download.clone();
         }
         let (tell, told) = watch::channel(State::UnderWay);
-        let download = Download(told);
+        let turn = downloads.values().map(|other| other.turn + 1).max().unwrap_or(0);
+        let download = Download { state: told, turn, size: pack.size };
         downloads.insert(pack.digest, download.clone());
         let remote = self.clone();
         tokio::spawn(async move {
@@ -108,30 +115,50 @@ impl Remote {
         }
     }
 
-    async fn bring_pack(&self, pack: &Pack) -> bool {
-        let Ok(_slot) = self.slots.acquire().await else { return false };
+    async fn bring_pack(self: &Arc<Self>, pack: &Pack) -> bool {
+        // On a slow link, those that come first are to be whole first.
+        let slots = if self.history().figures.is_slow() { AT_ONCE / 2 } else { 1 };
+        let slots = u32::try_from(slots).unwrap_or(1);
+        let Ok(_slot) = self.slots.acquire_many(slots).await else { return false };
         let Some(wanted) = self.wanted_of(pack).await else { return false };
-        let began = Instant::now();
-        // With others at once this one has a part of the link.
-        let at_once = AT_ONCE - self.slots.available_permits().min(AT_ONCE - 1);
-        let (fetched, result) = self.depot.fetch(pack, &wanted, &*self.disk).await;
+        let count_wanted = wanted.len();
+        self.progress().begin(self.bytes_read());
+        let (remote, pack, runtime) = (self.clone(), *pack, Handle::current());
+        // Inflating and writing take a thread's whole time; others must be answered meanwhile.
+        let done = tokio::task::spawn_blocking(move || {
+            runtime.block_on(remote.depot.fetch(&pack, &wanted, &*remote.disk))
+        });
+        let Ok((fetched, result)) = done.await else { return false };
+        self.progress().end(pack.size);
+        self.measure();
         self.counters.damaged.fetch_add(fetched.damaged, Ordering::Relaxed);
         match result {
             Ok(()) => {
                 self.counters.bytes_down.fetch_add(pack.size, Ordering::Relaxed);
-                let share = u32::try_from(at_once).unwrap_or(1);
-                self.history().transferred(pack.size, began.elapsed() / share);
                 self.well();
-                fetched.brought.len() == wanted.len()
             }
             Err(error) => {
                 self.troubled(&error);
                 if matches!(error, StoreError::Corrupt { .. }) {
                     count(&self.counters.damaged);
                 }
-                // All that was wanted may have come before the error.
-                fetched.brought.len() == wanted.len()
             }
+        }
+        // All that was wanted may have come before an error.
+        fetched.brought.len() == count_wanted
+    }
+
+    /// Bytes of blobs that came so far.
+    fn bytes_read(&self) -> u64 {
+        let figures = self.stack.requests.snapshot();
+        figures.get(&Operation::ReadBlob).map_or(0, |figures| figures.bytes)
+    }
+
+    /// Learns from what has come since the last time how fast the link is.
+    pub(super) fn measure(&self) {
+        let measured = self.progress().measure(self.bytes_read());
+        if let Some((bytes, took)) = measured {
+            self.history().transferred(bytes, took);
         }
     }
 

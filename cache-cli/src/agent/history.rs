@@ -15,6 +15,10 @@ const OLD: u64 = 24 * 60 * 60;
 const GRUDGE: u64 = 10 * 60;
 /// Transfers that are shorter say more of the latency than of the throughput.
 const TELLING: u64 = 64 << 10;
+/// Unless they take this long, in microseconds.
+const TELLING_US: u64 = 200_000;
+/// A link with fewer bytes a second is slow: 160 Mbit/s.
+const SLOW_LINK: u64 = 20 << 20;
 
 /// What was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +32,13 @@ pub(super) struct Figures {
     pub(super) measured: u64,
     /// When it last failed, likewise; 0: it has answered since.
     pub(super) failed: u64,
+}
+
+impl Figures {
+    /// Whether the link, not the server, is what limits.
+    pub(super) fn is_slow(&self) -> bool {
+        self.throughput.is_some_and(|rate| rate < SLOW_LINK)
+    }
 }
 
 /// Figures that are kept in a file.
@@ -66,16 +77,14 @@ impl History {
         self.save();
     }
 
-    /// So many bytes came in so long, while nothing else was under way.
+    /// So many bytes came in so long.
     pub(super) fn transferred(&mut self, bytes: u64, took: Duration) {
-        let latency = Duration::from_micros(self.figures.latency_us.unwrap_or(0));
-        let took = took.saturating_sub(latency).max(Duration::from_micros(100));
-        if bytes < TELLING {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
+        if bytes < TELLING && micros < TELLING_US {
             return;
         }
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let rate = bytes.saturating_mul(1_000_000) / micros;
-        self.figures.throughput = Some(blend(self.figures.throughput, rate));
+        self.figures.throughput = Some(blend(self.figures.throughput, rate.max(1)));
         self.figures.measured = now();
         self.save();
     }

@@ -24,6 +24,7 @@ mod client;
 mod download;
 mod history;
 mod placed;
+mod progress;
 mod protocol;
 mod remote;
 mod server;
@@ -34,6 +35,7 @@ mod upload;
 
 pub(crate) use client::{Client, Got};
 pub(crate) use protocol::{Ask, Left, Reply};
+pub(crate) use remote::signed;
 pub(crate) use server::serve;
 use supply::AgentSupply;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cache_core::{Digest, Outcome, RecipeKey, Record};
 use cache_storage::bundle::{Depot, Pack, Places};
@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::download::Download;
 use super::history::History;
 use super::placed::Placed;
+use super::progress::Progress;
 use super::spool::Spool;
 use crate::config::{Access, RemoteSettings};
 
@@ -69,6 +70,9 @@ pub(super) struct Remote {
     places: Mutex<Places>,
     sizes: Mutex<HashMap<Digest, u64>>,
     pub(super) downloads: Mutex<HashMap<Digest, Download>>,
+    progress: Mutex<Progress>,
+    /// Until when waiting for what was begun for a whole build is better than building.
+    worth_until: Mutex<Option<Instant>>,
     /// What the remote said last, if it was not good.
     trouble: Mutex<Option<String>>,
     /// When somebody last asked for something that a build waits for.
@@ -107,6 +111,8 @@ impl Remote {
             places: Mutex::default(),
             sizes: Mutex::default(),
             downloads: Mutex::default(),
+            progress: Mutex::default(),
+            worth_until: Mutex::default(),
             trouble: Mutex::default(),
             busy: Mutex::new(Instant::now()),
             uploading: tokio::sync::Mutex::default(),
@@ -115,6 +121,21 @@ impl Remote {
 
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
         locked(&self.history)
+    }
+
+    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
+        locked(&self.progress)
+    }
+
+    /// Notes that a whole build is being brought, and what it would take here.
+    pub(super) fn begin_build(&self, local: Duration) {
+        *locked(&self.worth_until) = Some(Instant::now() + local);
+    }
+
+    /// How long what was begun for a whole build is still worth waiting for.
+    pub(super) fn build_is_worth(&self) -> Duration {
+        let until = *locked(&self.worth_until);
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
     /// What is known of a key.
@@ -211,7 +232,11 @@ pub(super) fn open_stack(settings: &RemoteSettings) -> Result<Stack, StoreError>
     Ok(options.wrap(Arc::new(backend), &clock))
 }
 
-fn signed(settings: &RemoteSettings) -> Result<Option<SignedOptions>, StoreError> {
+/// Who signs, and whose signatures count; `None`: all records do.
+///
+/// # Errors
+/// Which setting is wrong.
+pub(crate) fn signed(settings: &RemoteSettings) -> Result<Option<SignedOptions>, StoreError> {
     let wrong = |setting: &str, reason: String| StoreError::Misconfigured {
         setting: setting.into(),
         reason,

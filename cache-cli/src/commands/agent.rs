@@ -35,8 +35,9 @@ pub(super) fn run(agent: &Agent) -> ExitCode {
     }
     let config = Config::load();
     let remote = places::open(&config).0.and_then(|places| agent::settings(&config, &places));
-    if let Some(client) = remote.and_then(|remote| Client::new(remote).ok()) {
-        client.ask(Ask::Stop);
+    let client = remote.and_then(|remote| Client::new(remote).ok());
+    if let Some(mut asked) = client.and_then(|client| client.send(Ask::Stop)) {
+        asked.reply(Duration::from_secs(10));
     }
     ExitCode::SUCCESS
 }

@@ -2,8 +2,9 @@
 
 use cache_rustc::engine::PathMode;
 use cache_rustc::linker::Linker;
+use cache_storage::object::without_password;
 
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, RemoteConfig, shown_option};
 use crate::places;
 
 /// Prints the settings; `false` when some of them cannot be used.
@@ -14,6 +15,39 @@ pub(super) fn run() -> bool {
         eprintln!("{problem}");
     }
     config.problems.is_empty()
+}
+
+/// Key, value, and where it came from.
+type Row = (String, String, Origin);
+
+/// The remote: its address always, the rest where there is one. No secrets.
+fn remote(remote: &RemoteConfig) -> Vec<Row> {
+    let url = match &remote.url.value {
+        Some(url) => without_password(url),
+        None if remote.withheld => "none, because of a mistake".to_owned(),
+        None => "none".to_owned(),
+    };
+    let mut rows = vec![("remote.url".to_owned(), url, remote.url.origin.clone())];
+    if remote.url.value.is_none() {
+        return rows;
+    }
+    let (access, trusted, key) = (&remote.access, &remote.trusted, &remote.signing_key);
+    let mut row = |key: &str, value: String, origin: &Origin| {
+        rows.push((format!("remote.{key}"), value, origin.clone()));
+    };
+    row("mode", access.value.name().to_owned(), &access.origin);
+    let keys = match trusted.value.as_slice() {
+        [] => "none: signatures are not asked for".to_owned(),
+        keys => keys.join(", "),
+    };
+    row("trusted-keys", keys, &trusted.origin);
+    let file =
+        key.value.as_ref().map_or_else(|| "none".to_owned(), |key| key.display().to_string());
+    row("signing-key", file, &key.origin);
+    for (name, set) in &remote.options {
+        row(&format!("options.{name}"), shown_option(name, &set.value), &set.origin);
+    }
+    rows
 }
 
 fn describe(config: &Config) -> String {
@@ -30,18 +64,20 @@ fn describe(config: &Config) -> String {
         names => names.join(", "),
     };
     let linker = config.linker.value.map_or("default", Linker::name);
-    let rows: [(&str, String, &Origin); 10] = [
-        ("dir", path(config.dir.value.as_deref()), &config.dir.origin),
-        ("mode", config.mode.value.name().into(), &config.mode.origin),
-        ("paths", paths.into(), &config.paths.origin),
-        ("size", places::budget(config.size.value), &config.size.origin),
-        ("log", path(config.log.value.as_deref()), &config.log.origin),
-        ("trace", on_off(config.trace.value), &config.trace.origin),
-        ("fill", on_off(config.fill.value), &config.fill.origin),
-        ("build-scripts", on_off(config.scripts.value), &config.scripts.origin),
-        ("build-scripts-except", except, &config.scripts_except.origin),
-        ("link.linker", linker.into(), &config.linker.origin),
+    let own = |key: &str, value: String, origin: &Origin| (key.to_owned(), value, origin.clone());
+    let mut rows: Vec<Row> = vec![
+        own("dir", path(config.dir.value.as_deref()), &config.dir.origin),
+        own("mode", config.mode.value.name().into(), &config.mode.origin),
+        own("paths", paths.into(), &config.paths.origin),
+        own("size", places::budget(config.size.value), &config.size.origin),
+        own("log", path(config.log.value.as_deref()), &config.log.origin),
+        own("trace", on_off(config.trace.value), &config.trace.origin),
+        own("fill", on_off(config.fill.value), &config.fill.origin),
+        own("build-scripts", on_off(config.scripts.value), &config.scripts.origin),
+        own("build-scripts-except", except, &config.scripts_except.origin),
+        own("link.linker", linker.into(), &config.linker.origin),
     ];
+    rows.extend(remote(&config.remote));
     let keys = rows.iter().map(|(key, ..)| key.len()).max().unwrap_or(0);
     let width = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
     let mut out = String::new();

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
-use cache_storage::layers::SecretKey;
+use cache_storage::layers::{PublicKey, SecretKey};
 use clap::Subcommand;
 
 use crate::config::Config;
@@ -45,11 +45,20 @@ fn new(path: &Path) -> Result<bool> {
     key.write_new(path)?;
     println!("secret key: {}", path.display());
     println!("public key: {}", key.public());
-    println!(
-        "Whoever has the secret key can sign what larder stores. Those who are to trust it need"
-    );
-    println!("the public key.");
+    print!("{}", hint(path, &key.public()));
     Ok(true)
+}
+
+/// What goes where.
+fn hint(path: &Path, public: &PublicKey) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    format!(
+        "Whoever has the secret key can sign what larder uploads:\n\n    [remote]\n    \
+         signing-key = \"{}\"      # or LARDER_REMOTE_SIGNING_KEY\n\nThose who trust it accept only \
+         what is signed:\n\n    [remote]\n    trusted-keys = [\"{public}\"]      # or \
+         LARDER_REMOTE_TRUSTED_KEYS\n",
+        path.display()
+    )
 }
 
 fn show(path: &Path) -> Result<bool> {

@@ -49,14 +49,7 @@ enum Command {
         cargo_args: Vec<OsString>,
     },
     /// Let cargo use larder for all builds of this user
-    Setup {
-        /// Take the setting back
-        #[arg(long)]
-        undo: bool,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
+    Setup(setup::Setup),
     /// Show hits, misses and what they saved
     Stats {
         /// Print JSON
@@ -118,7 +111,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Try { linker, path, cargo_args } => {
             trial::run(&path, linker, &cargo_args).map(|()| true)
         }
-        Command::Setup { undo, yes } => setup::run(undo, yes),
+        Command::Setup(setup) => setup::run(&setup),
         Command::Stats { json, zero } => stats::run(json, zero),
         Command::Why { name } => why::run(&name),
         Command::Doctor => doctor::run(),

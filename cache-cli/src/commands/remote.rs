@@ -79,7 +79,7 @@ fn status(json: bool) -> Result<bool> {
 fn as_text(client: &Client, status: &Value) -> String {
     let number = |name: &str| status[name].as_u64().unwrap_or(0);
     let mut lines =
-        vec![format!("Remote {} ({})", client.remote().url, text_of(&status["access"]))];
+        vec![format!("Remote {} ({})", client.remote().shown_url(), text_of(&status["access"]))];
     let mut line = |name: &str, said: String| lines.push(format!("{name:<11} {said}"));
     let latency =
         status["latency_us"].as_u64().map_or_else(|| "not known yet".into(), text::micros);

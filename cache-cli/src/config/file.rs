@@ -17,7 +17,7 @@
 //! [remote]
 //! url = "s3://bucket/prefix"  # where outcomes are shared; "off" is nowhere
 //! mode = "read-write"         # read, read-write
-//! trusted-keys = ["…"]        # whose records are accepted; without, all are
+//! trusted-keys = ["ed25519:…"]  # whose records are accepted; without, all are
 //! signing-key = "~/.config/larder/signing-key"
 //!
 //! [remote.options]            # the backend's own
@@ -26,7 +26,6 @@
 //!
 //! Relative paths are relative to the file's own directory.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, Item, TableLike, Value};
@@ -52,6 +51,9 @@ const KEYS: [&str; 15] = [
     "remote.options",
 ];
 
+/// The table with names of the backend's own.
+const OPTIONS: &str = "remote.options";
+
 /// Puts the file's values into `config`.
 pub(super) fn apply(config: &mut Config, path: &Path, text: &str, home: Option<&Path>) {
     let file = File { path, text, home };
@@ -59,6 +61,7 @@ pub(super) fn apply(config: &mut Config, path: &Path, text: &str, home: Option<&
         Ok(document) => document,
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start);
+            config.remote.withheld = true;
             config.problems.push(Problem {
                 place: file.place(at),
                 key: file.line_text(at),
@@ -84,7 +87,8 @@ impl File<'_> {
     fn take(&self, config: &mut Config, path: &str, table: &dyn TableLike) {
         for (name, item) in table.iter() {
             let key = format!("{path}{name}");
-            if let ("link" | "remote", Some(table)) = (key.as_str(), item.as_table_like()) {
+            let is_table = ["link", "remote", OPTIONS].contains(&key.as_str());
+            if let (true, Some(table)) = (is_table, item.as_table_like()) {
                 self.take(config, &format!("{key}."), table);
                 continue;
             }
@@ -92,6 +96,8 @@ impl File<'_> {
             let at = span.map_or(0, |span| span.start);
             if let Err(unusable) = self.set(config, &key, item, at) {
                 let value = item.span().and_then(|span| self.text.get(span)).unwrap_or_default();
+                // Any option may be a secret.
+                let value = if key.starts_with(OPTIONS) { "" } else { value };
                 config.problems.push(Problem {
                     place: self.place(at),
                     key,
@@ -116,9 +122,6 @@ impl File<'_> {
             }
             "remote.mode" => {
                 config.remote.access = Setting { value: remote::access(string(item)?)?, origin };
-            }
-            "remote.options" => {
-                config.remote.options = Setting { value: options(item)?, origin };
             }
             "remote.trusted-keys" => {
                 let value = remote::keys(strings(item)?.into_iter())?;
@@ -145,7 +148,15 @@ impl File<'_> {
             "build-scripts-except" => {
                 config.scripts_except = Setting { value: packages(item)?, origin };
             }
+            OPTIONS => return Err(not_an_option()),
             _ => {
+                if let Some(option) =
+                    key.strip_prefix(OPTIONS).and_then(|key| key.strip_prefix('.'))
+                {
+                    let set = Setting { value: self::option(item)?, origin };
+                    config.remote.options.insert(option.to_owned(), set);
+                    return Ok(());
+                }
                 return Err(Unusable {
                     message: "not a known key".into(),
                     fix: suggest(key, &KEYS),
@@ -202,23 +213,21 @@ fn strings(item: &Item) -> Result<Vec<&str>, Unusable> {
     })
 }
 
-/// A table whose values are texts, numbers or truth values.
-fn options(item: &Item) -> Result<BTreeMap<String, String>, Unusable> {
-    let wrong = || Unusable {
-        message: "not a table of options".into(),
+/// A text, number or truth value.
+fn option(item: &Item) -> Result<String, Unusable> {
+    match item.as_value().ok_or_else(not_an_option)? {
+        Value::String(text) => Ok(text.value().clone()),
+        Value::Integer(number) => Ok(number.value().to_string()),
+        Value::Boolean(truth) => Ok(truth.value().to_string()),
+        _ => Err(not_an_option()),
+    }
+}
+
+fn not_an_option() -> Unusable {
+    Unusable {
+        message: "not an option of the remote".into(),
         fix: "write [remote.options] and below it NAME = \"VALUE\"".into(),
-    };
-    let option = |(name, item): (&str, &Item)| {
-        let value = match item.as_value()? {
-            Value::String(text) => text.value().clone(),
-            Value::Integer(number) => number.value().to_string(),
-            Value::Boolean(truth) => truth.value().to_string(),
-            _ => return None,
-        };
-        Some((name.to_owned(), value))
-    };
-    let table = item.as_table_like().ok_or_else(wrong)?;
-    table.iter().map(option).collect::<Option<_>>().ok_or_else(wrong)
+    }
 }
 
 fn string(item: &Item) -> Result<&str, Unusable> {

@@ -6,6 +6,7 @@
 mod file;
 mod problem;
 mod remote;
+pub(crate) mod sccache;
 mod values;
 
 use std::ffi::OsString;
@@ -17,7 +18,7 @@ use cache_rustc::linker::Linker;
 use cache_storage::Budget;
 
 pub(crate) use problem::Problem;
-pub(crate) use remote::{Access, RemoteConfig, RemoteSettings};
+pub(crate) use remote::{Access, RemoteConfig, RemoteSettings, is_public, shown_option};
 pub(crate) use values::{Use, other_linker, size};
 
 /// Where a value came from.
@@ -135,13 +136,16 @@ impl Config {
                 file::apply(self, &path, &text, home);
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {}
-            Err(error) => self.problems.push(Problem {
-                place: path.display().to_string(),
-                key: String::new(),
-                value: String::new(),
-                message: format!("cannot be read: {error}"),
-                fix: "make it readable, or let LARDER_CONFIG name another file".into(),
-            }),
+            Err(error) => {
+                self.remote.withheld = true;
+                self.problems.push(Problem {
+                    place: path.display().to_string(),
+                    key: String::new(),
+                    value: String::new(),
+                    message: format!("cannot be read: {error}"),
+                    fix: "make it readable, or let LARDER_CONFIG name another file".into(),
+                });
+            }
         }
     }
 
@@ -167,19 +171,7 @@ impl Config {
         take(env, "LARDER_FILL", &|v| on_off(&text(v)), &mut self.fill, problems);
         let linker = |v: &OsString| values::linker(&text(v));
         take(env, "LARDER_LINKER", &linker, &mut self.linker, problems);
-        self.read_remote(env);
-    }
-
-    fn read_remote(&mut self, env: Env<'_>) {
-        let RemoteConfig { url, access, options, trusted, signing_key } = &mut self.remote;
-        let problems = &mut self.problems;
-        take(env, "LARDER_REMOTE", &|v| remote::url(&text(v)), url, problems);
-        take(env, "LARDER_REMOTE_MODE", &|v| remote::access(&text(v)), access, problems);
-        take(env, "LARDER_REMOTE_OPTIONS", &|v| remote::options(&text(v)), options, problems);
-        let keys = |v: &OsString| remote::keys(text(v).split(','));
-        take(env, "LARDER_REMOTE_TRUSTED_KEYS", &keys, trusted, problems);
-        let path = |v: &OsString| values::absolute(v).map(Some);
-        take(env, "LARDER_REMOTE_SIGNING_KEY", &path, signing_key, problems);
+        self.remote.read_env(env, &mut self.problems);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use cache_storage::object::without_password;
+
 /// A value that cannot be used, where it stands, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -24,11 +26,19 @@ impl Problem {
         if !self.key.is_empty() {
             said += &self.key;
             if !self.value.is_empty() {
-                said += &format!(" = {}", self.value);
+                said += &format!(" = {}", shown(&self.value));
             }
             said += ": ";
         }
         said + &self.message
+    }
+}
+
+/// A value without what should stay secret, if it was put where it does not belong.
+fn shown(value: &str) -> String {
+    match value.find("ed25519-secret:") {
+        Some(at) => format!("{}…", value.get(..at).unwrap_or_default()),
+        None => without_password(value),
     }
 }
 

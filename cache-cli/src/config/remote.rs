@@ -5,9 +5,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use cache_core::{Digest, Hasher};
+use cache_storage::object::without_password;
 use serde::{Deserialize, Serialize};
 
-use super::{Setting, values::Unusable};
+use super::values::Unusable;
+use super::{Env, Origin, Problem, Setting, sccache, take, text, values};
 
 /// What may be done with a remote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,12 @@ impl Access {
     }
 }
 
+/// The variable of all options.
+const OPTIONS: &str = "LARDER_REMOTE_OPTIONS";
+
+/// The backend's options by name.
+pub(crate) type Options = BTreeMap<String, Setting<String>>;
+
 /// The settings of `[remote]`.
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteConfig {
@@ -37,11 +45,13 @@ pub(crate) struct RemoteConfig {
     /// What may be done with it.
     pub(crate) access: Setting<Access>,
     /// The backend's options.
-    pub(crate) options: Setting<BTreeMap<String, String>>,
+    pub(crate) options: Options,
     /// Public keys whose records are accepted; none: all are.
     pub(crate) trusted: Setting<Vec<String>>,
     /// The file of the key that signs what is stored.
     pub(crate) signing_key: Setting<Option<PathBuf>>,
+    /// Whether it is not used because of a mistake in its settings.
+    pub(crate) withheld: bool,
 }
 
 impl Default for RemoteConfig {
@@ -49,9 +59,10 @@ impl Default for RemoteConfig {
         Self {
             url: Setting::default(None),
             access: Setting::default(Access::default()),
-            options: Setting::default(BTreeMap::new()),
+            options: Options::new(),
             trusted: Setting::default(Vec::new()),
             signing_key: Setting::default(None),
+            withheld: false,
         }
     }
 }
@@ -73,12 +84,15 @@ pub(crate) struct RemoteSettings {
 }
 
 impl RemoteSettings {
-    /// Names the remote, whoever uses it with whatever credentials.
+    /// Names the remote, whoever uses it with whatever credentials: a new password does not make it
+    /// another one, a server at another address does.
     pub(crate) fn id(&self) -> Digest {
         let mut hasher = Hasher::keyed("larder 2026-11 remote v1");
-        hasher.field(self.url.as_bytes());
-        for (name, value) in &self.options {
-            hasher.field(name.as_bytes()).field(value.as_bytes());
+        hasher.field(self.shown_url().as_bytes());
+        for (name, value) in self.options.iter().chain(&self.environment) {
+            for part in where_to(name, value) {
+                hasher.field(name.as_bytes()).field(part.as_bytes());
+            }
         }
         hasher.finish()
     }
@@ -88,12 +102,52 @@ impl RemoteSettings {
         let id = self.id().to_hex();
         self.state.join("remotes-v1").join(id.get(..16).unwrap_or_default())
     }
+
+    /// The address as it may be shown.
+    pub(crate) fn shown_url(&self) -> String {
+        without_password(&self.url)
+    }
+}
+
+/// What an option or variable says about which server and account is meant; mostly nothing.
+fn where_to<'v>(name: &str, value: &'v str) -> Vec<&'v str> {
+    let name = name.to_ascii_lowercase();
+    if name.ends_with("connection_string") {
+        let says = |part: &&str| {
+            let key = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+            ["accountname", "blobendpoint", "endpointsuffix"].contains(&&*key)
+        };
+        return value.split(';').filter(says).collect();
+    }
+    let names = ["endpoint", "endpoint_url", "endpoint_url_s3", "account_name", "base_url"];
+    let says = names.iter().any(|end| name.ends_with(end)) || name == "azure_storage_account";
+    if says { vec![value] } else { Vec::new() }
 }
 
 /// Beginnings of the names of variables that backends look at, in small letters.
 const PREFIXES: [&str; 7] = ["aws_", "azure_", "cloudsdk_", "gce_", "google_", "identity_", "msi_"];
 const NAMES: [&str; 7] =
     ["all_proxy", "home", "http_proxy", "https_proxy", "no_proxy", "ssl_cert_dir", "ssl_cert_file"];
+/// Options that anybody may see. Whatever is not among them counts as a secret.
+const PUBLIC: [&str; 17] = [
+    "access_key_id",
+    "account_name",
+    "application_credentials",
+    "base_url",
+    "ca_file",
+    "client_id",
+    "conditional_put",
+    "endpoint",
+    "no_proxy",
+    "profile",
+    "region",
+    "server_side_encryption",
+    "service_account",
+    "skip_signature",
+    "tenant_id",
+    "username",
+    "virtual_hosted_style_request",
+];
 
 impl RemoteConfig {
     /// The settings with the variables of this process; `None` when no remote is configured.
@@ -111,10 +165,11 @@ impl RemoteConfig {
         let text = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok().filter(|name| counts(name))?, value.into_string().ok()?))
         };
+        let options = self.options.iter();
         Some(RemoteSettings {
             url,
             access: self.access.value,
-            options: self.options.value.clone(),
+            options: options.map(|(name, set)| (name.clone(), set.value.clone())).collect(),
             environment: vars.filter_map(text).collect(),
             trusted: self.trusted.value.clone(),
             signing_key: self.signing_key.value.clone(),
@@ -122,6 +177,74 @@ impl RemoteConfig {
             state,
         })
     }
+
+    /// Takes what the environment says, and where nobody says anything about a remote, what the
+    /// variables of sccache say.
+    ///
+    /// A remote with a mistake in its settings is not used at all: without its list of trusted keys,
+    /// say, it would be trusted with everything.
+    pub(super) fn read_env(&mut self, env: Env<'_>, problems: &mut Vec<Problem>) {
+        take(env, "LARDER_REMOTE", &|v| url(&text(v)), &mut self.url, problems);
+        if matches!(self.url.origin, Origin::Env(_)) {
+            // An address and its options belong together.
+            self.options.clear();
+        }
+        take(env, "LARDER_REMOTE_MODE", &|v| access(&text(v)), &mut self.access, problems);
+        let mut given = Setting::default(BTreeMap::new());
+        take(env, OPTIONS, &|v| options(&text(v)), &mut given, problems);
+        for (name, value) in given.value {
+            self.options.insert(name, Setting { value, origin: Origin::Env(OPTIONS) });
+        }
+        let keys = |v: &OsString| keys(text(v).split(','));
+        take(env, "LARDER_REMOTE_TRUSTED_KEYS", &keys, &mut self.trusted, problems);
+        let path = |v: &OsString| values::absolute(v).map(Some);
+        take(env, "LARDER_REMOTE_SIGNING_KEY", &path, &mut self.signing_key, problems);
+        self.withheld |= problems.iter().any(is_about_remote);
+        if self.url.origin == Origin::Default && !self.withheld {
+            self.read_sccache(env, problems);
+            self.withheld = problems.iter().any(is_about_remote);
+        }
+        if self.withheld {
+            self.url.value = None;
+        }
+        // Any option may be a secret.
+        let of_options = problems.iter_mut().filter(|problem| problem.key == OPTIONS);
+        of_options.for_each(|problem| problem.value.clear());
+    }
+
+    fn read_sccache(&mut self, env: Env<'_>, problems: &mut Vec<Problem>) {
+        let ask = |name: &'static str| {
+            let value = env(name)?.into_string().ok()?;
+            Some(Setting { value, origin: Origin::Env(name) })
+        };
+        let Some(found) = sccache::remote(&ask, problems) else { return };
+        self.url = Setting { value: Some(found.url.value), origin: found.url.origin };
+        if self.access.origin == Origin::Default {
+            self.access = found.access;
+        }
+        for (name, setting) in found.options {
+            self.options.entry(name).or_insert(setting);
+        }
+    }
+
+    /// Whether the remote is that of sccache's variables.
+    pub(crate) fn is_of_sccache(&self) -> bool {
+        matches!(self.url.origin, Origin::Env(name) if name != "LARDER_REMOTE")
+    }
+}
+
+fn is_about_remote(problem: &Problem) -> bool {
+    ["LARDER_REMOTE", "SCCACHE_", "remote"].iter().any(|start| problem.key.starts_with(start))
+}
+
+/// Whether the value of an option may be shown.
+pub(crate) fn is_public(option: &str) -> bool {
+    PUBLIC.contains(&option)
+}
+
+/// An option's value as it may be shown.
+pub(crate) fn shown_option(name: &str, value: &str) -> String {
+    if is_public(name) { without_password(value) } else { "(not shown)".to_owned() }
 }
 
 /// A URL with a scheme; whether there is such a store shows when it is opened. `off` is none.
@@ -140,7 +263,7 @@ pub(super) fn url(value: &str) -> Result<Option<String>, Unusable> {
 }
 
 pub(super) fn access(value: &str) -> Result<Access, Unusable> {
-    super::values::one_of(value, &[("read", Access::Read), ("read-write", Access::ReadWrite)])
+    values::one_of(value, &[("read", Access::Read), ("read-write", Access::ReadWrite)])
 }
 
 /// `NAME=VALUE,NAME=VALUE`.
@@ -152,7 +275,8 @@ pub(super) fn options(value: &str) -> Result<BTreeMap<String, String>, Unusable>
     let pairs = value.split(',').filter(|text| !text.trim().is_empty()).map(pair);
     pairs.collect::<Option<_>>().ok_or_else(|| Unusable {
         message: "not a list of options".into(),
-        fix: "write NAME=VALUE, with a comma between two".into(),
+        fix: "write NAME=VALUE, with a comma between two; values with commas go into the file"
+            .into(),
     })
 }
 
@@ -161,12 +285,16 @@ pub(super) fn keys<'v>(values: impl Iterator<Item = &'v str>) -> Result<Vec<Stri
     let mut keys = Vec::new();
     for value in values.map(str::trim).filter(|value| !value.is_empty()) {
         if value.parse::<cache_storage::layers::PublicKey>().is_err() {
-            return Err(Unusable {
-                message: format!("{value:?} is not a public key"),
-                fix: "write what `larder key show` prints".into(),
-            });
+            let message = match value.starts_with("ed25519-secret:") {
+                true => "this is a secret key, which only its owner may see".to_owned(),
+                false => format!("{value:?} is not a public key"),
+            };
+            return Err(Unusable { message, fix: "write what `larder key show` prints".into() });
         }
         keys.push(value.to_owned());
     }
     Ok(keys)
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ fn each_value_is_shown_with_where_it_came_from() {
             "build-scripts on (default)".into(),
             "build-scripts-except none (default)".into(),
             "link.linker default (default)".into(),
+            "remote.url none (default)".into(),
             format!("file {}", file.display()),
         ]
     );
@@ -52,4 +53,38 @@ fn the_wrapper_carries_on_with_defaults_and_says_nothing() {
     let ran = Ran::of(&command.output().expect("runs"));
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
     assert!(ran.out.starts_with("rustc "), "{}", ran.out);
+}
+
+#[test]
+fn a_remote_is_shown_without_its_secrets() {
+    let home = Home::new();
+    let key = "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+    let file = home.write(
+        ".config/larder/config.toml",
+        "[remote]\nurl = \"s3://b/p\"\nmode = \"read\"\n[remote.options]\nregion = \"r\"\n\
+         secret_access_key = \"hush\"\n",
+    );
+    let mut command = home.larder();
+    let ran = Ran::of(
+        &command.arg("config").env("LARDER_REMOTE_TRUSTED_KEYS", key).output().expect("runs"),
+    );
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    let lines: Vec<String> =
+        ran.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let file = file.display();
+    assert_eq!(
+        lines[10..16],
+        [
+            format!("remote.url s3://b/p ({file}:2)"),
+            format!("remote.mode read ({file}:3)"),
+            format!("remote.trusted-keys {key} (environment, LARDER_REMOTE_TRUSTED_KEYS)"),
+            "remote.signing-key none (default)".into(),
+            format!("remote.options.region r ({file}:5)"),
+            format!("remote.options.secret_access_key (not shown) ({file}:6)"),
+        ]
+    );
+    let mut command = home.larder();
+    command.arg("config").env("LARDER_REMOTE", "https://me:hush@host/x");
+    let ran = Ran::of(&command.output().expect("runs"));
+    assert!(ran.out.contains("https://…@host/x") && !ran.out.contains("hush"), "{}", ran.out);
 }

@@ -15,6 +15,9 @@ fn a_new_key_is_for_its_owner_alone_and_its_public_key_can_be_shown_again() {
     assert_eq!(fs::metadata(&path).expect("key").permissions().mode() & 0o777, 0o600);
     let shown = home.run(&["key", "show"]);
     assert_eq!((shown.code, shown.err.as_str()), (Some(0), ""));
+    let trusted = format!("trusted-keys = [\"{}\"]", shown.out.trim());
+    assert!(made.out.contains(&trusted), "{}", made.out);
+    assert!(made.out.contains(&format!("signing-key = \"{}\"", path.display())), "{}", made.out);
     assert!(shown.out.starts_with("ed25519:"), "{}", shown.out);
     assert!(made.out.contains(shown.out.trim()), "{}", made.out);
     let secret = fs::read_to_string(&path).expect("key");

@@ -2,6 +2,7 @@
 
 mod config;
 mod doctor;
+mod doctor_remote;
 #[path = "../e2e/harness/installed.rs"]
 mod installed;
 mod key;
@@ -9,6 +10,7 @@ mod linker;
 mod maintenance;
 #[path = "../e2e/harness/program.rs"]
 mod program;
+mod servers;
 mod setup;
 mod stats;
 mod support;

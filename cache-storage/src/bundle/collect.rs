@@ -47,7 +47,7 @@ pub struct Collected {
 /// How many records are asked for at once; a store's own limit may be lower.
 const AT_ONCE: usize = 32;
 
-enum Kind {
+pub(super) enum Kind {
     /// What it leads to, and when it was last written.
     Leads(u64, Vec<Digest>),
     Registers(Registration),
@@ -57,7 +57,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(bytes: &[u8]) -> Self {
+    pub(super) fn of(bytes: &[u8]) -> Self {
         if let Ok(located) = Located::decode(bytes) {
             let created = located.record.entries.iter().map(|entry| entry.created).max();
             let packs = located.places.packs().iter().map(|pack| pack.digest).collect();

@@ -49,25 +49,45 @@ impl Depot {
         Ok(located.filter(|located| located.record.recipe.key() == *key))
     }
 
-    /// The index of a build: two requests. What is damaged or of another version is absent.
+    /// Where the index of a build is, as a blob: one request. What is damaged or of another version is
+    /// absent.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn find_build(&self, key: &RecipeKey) -> Result<Option<Pack>> {
+        let found = self.store.get_record(key).await?;
+        let bundle = found.and_then(|found| BundleRecord::decode(&found.bytes).ok());
+        Ok(bundle.map(|bundle| Pack { digest: bundle.index, size: bundle.size }))
+    }
+
+    /// The index of a build: one request. What is damaged or of another version is absent.
     ///
     /// # Errors
     /// What the store says; [`StoreError::BlobAbsent`] where only the record was left.
-    pub async fn find_index(&self, key: &RecipeKey) -> Result<Option<Index>> {
-        let Some(found) = self.store.get_record(key).await? else { return Ok(None) };
-        let Ok(bundle) = BundleRecord::decode(&found.bytes) else { return Ok(None) };
+    pub async fn read_index(&self, at: &Pack) -> Result<Option<Index>> {
         let mut bytes = Vec::new();
-        let mut pieces = self.store.read_blob(&bundle.index).await?;
+        let mut pieces = self.store.read_blob(&at.digest).await?;
         while let Some(piece) = pieces.next().await {
             bytes.extend_from_slice(&piece?);
-            if bytes.len() as u64 > bundle.size.min(super::MAX_INDEX as u64) {
+            if bytes.len() as u64 > at.size.min(super::MAX_INDEX as u64) {
                 return Ok(None);
             }
         }
-        if Digest::of(&bytes) != bundle.index {
+        if Digest::of(&bytes) != at.digest {
             return Ok(None);
         }
         Ok(Index::decode(&bytes).ok())
+    }
+
+    /// The index of a build: two requests.
+    ///
+    /// # Errors
+    /// As [`find_build`](Self::find_build) and [`read_index`](Self::read_index).
+    pub async fn find_index(&self, key: &RecipeKey) -> Result<Option<Index>> {
+        match self.find_build(key).await? {
+            Some(at) => self.read_index(&at).await,
+            None => Ok(None),
+        }
     }
 
     /// Makes a build known under some keys; what was there is replaced. Outcomes of which a pack is not

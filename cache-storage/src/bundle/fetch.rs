@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cache_core::{Digest, Record};
 
-use super::{Depot, Pack, PackReader};
+use super::{Depot, Member, Pack, PackReader};
 use crate::{Result, Store, StoreError, append_entry};
 
 /// What came with a pack.
@@ -43,20 +43,24 @@ impl Depot {
     ) -> Result<()> {
         let source = self.store.read_blob(&pack.digest).await?;
         let mut reader = PackReader::new(source);
-        while let Some(member) = reader.next().await? {
-            if wanted.get(&member.digest) != Some(&member.size) {
-                continue;
-            }
-            let bytes = reader.bytes(&member)?;
-            let written = local.write_blob(&member.digest, member.size, bytes).await;
-            match (written, reader.broken()) {
-                (Ok(()), _) => fetched.brought.push(member.digest),
-                (Err(_), Some(broken)) => return Err(broken.clone()),
-                // The pack goes on after a member that is not what it says.
-                (Err(StoreError::Refused(_) | StoreError::Corrupt { .. }), None) => {
-                    fetched.damaged += 1;
+        while let Some(members) = reader.next_group().await? {
+            let is_wanted = |member: &Member| wanted.get(&member.digest) == Some(&member.size);
+            let last = members.iter().rposition(is_wanted);
+            for member in members.iter().take(last.map_or(0, |last| last + 1)) {
+                let bytes = reader.next_member(member).await?;
+                if !is_wanted(member) {
+                    continue;
                 }
-                (Err(error), None) => return Err(error),
+                let written = local.write_blob(&member.digest, member.size, bytes).await;
+                match (written, reader.broken()) {
+                    (Ok(()), _) => fetched.brought.push(member.digest),
+                    (Err(_), Some(broken)) => return Err(broken.clone()),
+                    // The pack goes on after a member that is not what it says.
+                    (Err(StoreError::Refused(_) | StoreError::Corrupt { .. }), None) => {
+                        fetched.damaged += 1;
+                    }
+                    (Err(error), None) => return Err(error),
+                }
             }
         }
         Ok(())

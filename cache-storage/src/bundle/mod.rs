@@ -3,9 +3,9 @@
 //! A store in front of which each request takes as long as reading a megabyte is not asked for one blob
 //! after the other. A [`Depot`] keeps these things in a [`Store`](crate::Store):
 //!
-//! - **Packs**: blobs that hold the blobs of several outcomes, each compressed by itself, up to
-//!   [`PACK_SIZE`] together; a larger blob is a pack of its own. They are read whole, so that their own
-//!   digests can be checked on the way, and each member is checked again by its own.
+//! - **Packs**: blobs that hold the blobs of several outcomes, those of an outcome compressed together (a
+//!   library has its metadata in it once more), until there are [`PACK_SIZE`] bytes. They are read whole,
+//!   so that their own digests can be checked on the way, and each member is checked again by its own.
 //! - **Located records** ([`Located`]), under the recipe's own key: the record, and for each blob it names
 //!   the pack that has it. An outcome that nothing else is known of costs one request for this, and one for
 //!   each pack (mostly one).
@@ -24,12 +24,12 @@
 //!
 //! | thing        | bytes                                                                             |
 //! |--------------|-----------------------------------------------------------------------------------|
-//! | pack         | `89 6C 64 70` version (1) zeros (3), then members: digest (32), size (8), stored length (8), one zstd frame |
+//! | pack         | `89 6C 64 70` version (1) zeros (3), then groups: member count (4), members: digest (32), size (8); stored length (8), one zstd frame of all members (window of at most 2²³ bytes) |
 //! | located      | `89 6C 64 6C` version (1) zeros (3), record (bytes), places, BLAKE3 of all before (32) |
 //! | places       | pack count (4), packs: digest (32), stored size (8); blob count (4), blobs: digest (32), pack's position (4) |
 //! | bundle       | `89 6C 64 62` version (1) zeros (3), created (8, seconds since the epoch), index: digest (32), size (8); pack count (4), packs: digest (32), stored size (8); BLAKE3 of all before (32) |
 //! | index        | `89 6C 64 69` version (1) zeros (3), plain length (8), one zstd frame of: places, snapshot record (bytes), snapshot (bytes), unit count (4), units: key (32), record (bytes) |
-//! | registration | `89 6C 64 72` version (1) zeros (3), created (8), digest (32), stored size (8), BLAKE3 of all before (32) |
+//! | registration | `89 6C 64 67` version (1) zeros (3), created (8), digest (32), stored size (8), BLAKE3 of all before (32) |
 //!
 //! Packs and blobs ascend, each once. Lengths and counts are compared with the bytes that remain before anything is reserved; a frame is never
 //! inflated beyond what was announced, and an index is announced to have at most [`MAX_INDEX`] bytes.
@@ -46,6 +46,7 @@ mod pack_reader;
 mod pack_writer;
 mod places;
 mod publish;
+mod recognise;
 mod registration;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub use located::Located;
 pub use pack_reader::{Member, PackReader};
 pub use places::{Pack, Places};
 pub use publish::{PACK_SIZE, Parcel, Published};
+pub use recognise::Recognised;
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -11,11 +11,14 @@ use super::codec::{self, HEAD, Reader};
 use crate::{BlobStream, Result, StoreError};
 
 pub(super) const LETTER: u8 = b'p';
-/// Bytes before a member's frame.
-pub(super) const MEMBER_HEAD: usize = Digest::LEN + 16;
-/// Base-2 logarithm of the largest window that is accepted: what inflating keeps in memory. Writers here
-/// need 21 at most (zstd, `clevels.h`, levels 3 and 6).
+/// Base-2 logarithm of the window of frames, and of the largest that is accepted.
 pub(super) const WINDOW_LOG: u32 = 23;
+/// Bytes of a member in a group's head.
+const MEMBER: usize = Digest::LEN + 8;
+/// No outcome has more files, and a head is kept in memory.
+const MOST_MEMBERS: usize = 1 << 20;
+/// A frame does not become more bytes than so many times its own: what is passed over costs time too.
+const MOST_RATIO: u64 = 1024;
 /// Most plain bytes that are made at a time.
 const PIECE: usize = 128 << 10;
 
@@ -26,24 +29,28 @@ pub struct Member {
     pub digest: Digest,
     /// Its length in bytes.
     pub size: u64,
-    /// The length of its frame in bytes.
-    pub stored: u64,
 }
 
-/// Reads a pack member by member, and keeps no more of it in memory than a piece.
+/// Reads a pack group by group, and in a group member by member, and keeps no more of it in memory than a
+/// piece and the window of a frame.
 pub struct PackReader<'a> {
     source: Fuse<BlobStream<'a>>,
     /// Why the source ended, when it was not the pack's end.
     broken: Option<StoreError>,
     buffer: BytesMut,
     begun: bool,
-    /// Bytes of the current member's frame that were not read yet.
+    /// Bytes of the current group's frame that were not read yet.
+    stored: u64,
+    decoder: Option<Decoder<'static>>,
+    /// Read and not inflated.
+    input: Bytes,
+    /// Bytes of the current member that are still to come.
     left: u64,
 }
 
 impl std::fmt::Debug for PackReader<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PackReader").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("PackReader").field("stored", &self.stored).finish_non_exhaustive()
     }
 }
 
@@ -56,10 +63,18 @@ impl<'a> PackReader<'a> {
     /// Reads what comes from `source`.
     #[must_use]
     pub fn new(source: BlobStream<'a>) -> Self {
-        // Streams of some layers may not be asked again after their end, and a member that is cut
-        // short is followed by the question for the next.
-        let source = source.fuse();
-        Self { source, broken: None, buffer: BytesMut::new(), begun: false, left: 0 }
+        Self {
+            // Streams of some layers may not be asked again after their end, and a member that is cut
+            // short is followed by the question for the next.
+            source: source.fuse(),
+            broken: None,
+            buffer: BytesMut::new(),
+            begun: false,
+            stored: 0,
+            decoder: None,
+            input: Bytes::new(),
+            left: 0,
+        }
     }
 
     /// What the source said when it broke off. A member's bytes say it too, but there it cannot be told
@@ -69,58 +84,107 @@ impl<'a> PackReader<'a> {
         self.broken.as_ref()
     }
 
-    /// The next member; what was not read of the one before is passed over. `None` at the end.
+    /// The members of the next group; what was not read of the one before is passed over without
+    /// inflating it. `None` at the end.
     ///
     /// # Errors
     /// What the source says; [`StoreError::Refused`] for bytes that are no pack.
-    pub async fn next(&mut self) -> Result<Option<Member>> {
+    pub async fn next_group(&mut self) -> Result<Option<Vec<Member>>> {
         if !self.begun {
             self.want(HEAD).await?;
             codec::check_head(&self.buffer, LETTER).map_err(damaged)?;
             self.buffer.advance(HEAD);
             self.begun = true;
         }
-        while self.left > 0 {
+        while self.stored > 0 {
             self.frame_bytes().await?;
         }
+        (self.decoder, self.input, self.left) = (None, Bytes::new(), 0);
         if self.buffer.is_empty() && !self.more().await? {
             return Ok(None);
         }
-        self.want(MEMBER_HEAD).await?;
-        let head = self.buffer.split_to(MEMBER_HEAD);
-        let mut reader = Reader(&head);
-        let mut read = || -> std::result::Result<Member, Damage> {
-            Ok(Member { digest: reader.digest()?, size: reader.u64()?, stored: reader.u64()? })
-        };
-        let member = read().map_err(damaged)?;
-        self.left = member.stored;
-        Ok(Some(member))
+        self.want(4).await?;
+        let count = usize::try_from(self.buffer.get_u32_le()).unwrap_or(usize::MAX);
+        if count > MOST_MEMBERS {
+            return Err(damaged(Damage::Value));
+        }
+        let mut members = Vec::new();
+        for _ in 0..count {
+            self.want(MEMBER).await?;
+            let head = self.buffer.split_to(MEMBER);
+            let mut reader = Reader(&head);
+            let digest = reader.digest().map_err(damaged)?;
+            members.push(Member { digest, size: reader.u64().map_err(damaged)? });
+        }
+        self.want(8).await?;
+        self.stored = self.buffer.get_u64_le();
+        let plain = members.iter().try_fold(0_u64, |sum, member| sum.checked_add(member.size));
+        let most = self.stored.saturating_mul(MOST_RATIO).saturating_add(PIECE as u64);
+        if plain.is_none_or(|plain| plain > most) {
+            return Err(damaged(Damage::Value));
+        }
+        Ok(Some(members))
     }
 
-    /// The bytes of the current member: at most as many as it says it has. They are checked by
-    /// whoever stores them. Call once after [`next`](Self::next).
+    /// The bytes of the group's next member: exactly as many as it says it has, or an error. They are
+    /// checked by whoever stores them. What was not read of the member before is passed over.
     ///
     /// # Errors
-    /// When there is no memory for inflating.
-    pub fn bytes(&mut self, member: &Member) -> Result<BlobStream<'_>> {
-        let mut decoder = Decoder::new().map_err(|_| damaged(Damage::Bytes))?;
-        decoder
-            .set_parameter(DParameter::WindowLogMax(WINDOW_LOG))
-            .map_err(|_| damaged(Damage::Bytes))?;
-        let inflating = Inflating { pack: self, decoder, input: Bytes::new(), left: member.size };
-        Ok(stream::try_unfold(inflating, |mut inflating| async move {
-            Ok(inflating.next().await?.map(|piece| (piece, inflating)))
-        })
-        .boxed())
+    /// [`StoreError::Refused`], also from within the stream.
+    pub async fn next_member(&mut self, member: &Member) -> Result<BlobStream<'_>> {
+        while self.left > 0 {
+            self.inflate().await?;
+        }
+        if self.decoder.is_none() {
+            let mut decoder = Decoder::new().map_err(|_| damaged(Damage::Bytes))?;
+            let window = DParameter::WindowLogMax(WINDOW_LOG);
+            decoder.set_parameter(window).map_err(|_| damaged(Damage::Bytes))?;
+            self.decoder = Some(decoder);
+        }
+        self.left = member.size;
+        let pieces = stream::try_unfold(self, |pack| async move {
+            if pack.left == 0 {
+                return Ok(None);
+            }
+            let piece = pack.inflate().await?;
+            Ok(Some((piece, pack)))
+        });
+        Ok(pieces.boxed())
+    }
+
+    /// Some of the current member's bytes.
+    async fn inflate(&mut self) -> Result<Bytes> {
+        let mut out = BytesMut::zeroed(PIECE);
+        loop {
+            let room = usize::try_from(self.left).unwrap_or(PIECE).min(PIECE);
+            let Some(decoder) = &mut self.decoder else { return Err(damaged(Damage::Bytes)) };
+            let mut input = InBuffer::around(&self.input);
+            let mut output = OutBuffer::around(&mut out[..room]);
+            // Also without input: there may be output that did not fit before.
+            decoder.run(&mut input, &mut output).map_err(|_| damaged(Damage::Bytes))?;
+            let (read, made) = (input.pos(), output.pos());
+            self.input.advance(read);
+            if made > 0 {
+                self.left -= made as u64;
+                out.truncate(made);
+                return Ok(out.freeze());
+            }
+            if self.input.is_empty() {
+                self.input = self.frame_bytes().await?;
+                if self.input.is_empty() {
+                    return Err(damaged(Damage::Short));
+                }
+            }
+        }
     }
 
     /// Some of the frame's bytes; empty when all were read.
     async fn frame_bytes(&mut self) -> Result<Bytes> {
-        if self.left > 0 && self.buffer.is_empty() && !self.more().await? {
+        if self.stored > 0 && self.buffer.is_empty() && !self.more().await? {
             return Err(damaged(Damage::Short));
         }
-        let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(self.buffer.len());
-        self.left -= here as u64;
+        let here = usize::try_from(self.stored).unwrap_or(usize::MAX).min(self.buffer.len());
+        self.stored -= here as u64;
         Ok(self.buffer.split_to(here).freeze())
     }
 
@@ -145,39 +209,5 @@ impl<'a> PackReader<'a> {
             }
         }
         Ok(false)
-    }
-}
-
-struct Inflating<'r, 'a> {
-    pack: &'r mut PackReader<'a>,
-    decoder: Decoder<'static>,
-    input: Bytes,
-    /// Plain bytes that are still to come.
-    left: u64,
-}
-
-impl Inflating<'_, '_> {
-    async fn next(&mut self) -> Result<Option<Bytes>> {
-        let mut out = BytesMut::zeroed(PIECE);
-        while self.left > 0 {
-            if self.input.is_empty() {
-                self.input = self.pack.frame_bytes().await?;
-                if self.input.is_empty() {
-                    return Err(damaged(Damage::Short));
-                }
-            }
-            let room = usize::try_from(self.left).unwrap_or(PIECE).min(PIECE);
-            let mut input = InBuffer::around(&self.input);
-            let mut output = OutBuffer::around(&mut out[..room]);
-            self.decoder.run(&mut input, &mut output).map_err(|_| damaged(Damage::Bytes))?;
-            let (read, made) = (input.pos(), output.pos());
-            self.input.advance(read);
-            if made > 0 {
-                self.left -= made as u64;
-                out.truncate(made);
-                return Ok(Some(out.freeze()));
-            }
-        }
-        Ok(None)
     }
 }

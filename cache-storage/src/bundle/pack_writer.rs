@@ -55,18 +55,15 @@ impl PackWriter {
         &self.members
     }
 
-    /// Adds a blob of `store`. When that fails, the pack is as it was before.
+    /// Adds blobs of `store` as one group. When that fails, the pack is as it was before.
     ///
     /// # Errors
     /// What the store or the file system says.
-    pub(super) async fn add(&mut self, store: &dyn Store, digest: &Digest) -> Result<()> {
-        if self.members.contains(digest) {
-            return Ok(());
-        }
+    pub(super) async fn add(&mut self, store: &dyn Store, blobs: &[(Digest, u64)]) -> Result<()> {
         let before = self.length;
-        match self.append(store, digest).await {
+        match self.append(store, blobs).await {
             Ok(()) => {
-                self.members.insert(*digest);
+                self.members.extend(blobs.iter().map(|(digest, _)| *digest));
                 Ok(())
             }
             Err(error) => {
@@ -78,32 +75,47 @@ impl PackWriter {
         }
     }
 
-    async fn append(&mut self, store: &dyn Store, digest: &Digest) -> Result<()> {
-        let mut blob = store.read_blob(digest).await?;
-        let start = self.length;
-        // Lengths are written when they are known.
-        self.file.write_all(&[0; pack_reader::MEMBER_HEAD]).map_err(|error| self.failed(error))?;
-        let mut size = 0_u64;
-        let frame = self.file.try_clone().map_err(|error| self.failed(error))?;
-        let mut encoder =
-            zstd::stream::write::Encoder::new(frame, LEVEL).map_err(|error| self.failed(error))?;
-        while let Some(piece) = blob.next().await {
-            let piece = piece?;
-            size += piece.len() as u64;
-            encoder.write_all(&piece).map_err(|error| self.failed(error))?;
+    async fn append(&mut self, store: &dyn Store, blobs: &[(Digest, u64)]) -> Result<()> {
+        let mut head = Vec::new();
+        codec::put_count(&mut head, blobs.len());
+        for (digest, size) in blobs {
+            head.extend_from_slice(digest.as_bytes());
+            head.extend_from_slice(&size.to_le_bytes());
+        }
+        let length_at = self.length + head.len() as u64;
+        // The frame's length is written when it is known.
+        head.extend_from_slice(&[0; 8]);
+        self.file.write_all(&head).map_err(|error| self.failed(error))?;
+        let mut encoder = self.encoder().map_err(|error| self.failed(error))?;
+        for (digest, size) in blobs {
+            let mut blob = store.read_blob(digest).await?;
+            let mut read = 0_u64;
+            while let Some(piece) = blob.next().await {
+                let piece = piece?;
+                read += piece.len() as u64;
+                encoder.write_all(&piece).map_err(|error| self.failed(error))?;
+            }
+            if read != *size {
+                return Err(StoreError::BlobAbsent(*digest));
+            }
         }
         encoder.finish().map_err(|error| self.failed(error))?;
         let end = self.file.stream_position().map_err(|error| self.failed(error))?;
-        let head = start + pack_reader::MEMBER_HEAD as u64;
-        let mut bytes = digest.as_bytes().to_vec();
-        bytes.extend_from_slice(&size.to_le_bytes());
-        bytes.extend_from_slice(&(end - head).to_le_bytes());
-        self.seek(start)
-            .and_then(|()| self.file.write_all(&bytes))
+        let stored = end - length_at - 8;
+        self.seek(length_at)
+            .and_then(|()| self.file.write_all(&stored.to_le_bytes()))
             .and_then(|()| self.seek(end))
             .map_err(|error| self.failed(error))?;
         self.length = end;
         Ok(())
+    }
+
+    /// An encoder that finds in a library the metadata that came before it.
+    fn encoder(&self) -> io::Result<zstd::stream::write::Encoder<'static, File>> {
+        let mut encoder = zstd::stream::write::Encoder::new(self.file.try_clone()?, LEVEL)?;
+        encoder.window_log(pack_reader::WINDOW_LOG)?;
+        encoder.long_distance_matching(true)?;
+        Ok(encoder)
     }
 
     fn seek(&self, to: u64) -> io::Result<()> {

@@ -11,7 +11,7 @@ use crate::{Result, Store, StoreError};
 
 /// The length at which a pack is full, in stored bytes: large enough that the bytes take longer than the
 /// request, small enough that one outcome is not paid for with many others.
-pub const PACK_SIZE: u64 = 8 << 20;
+pub const PACK_SIZE: u64 = 16 << 20;
 
 /// An outcome to be published.
 #[derive(Clone, Debug)]
@@ -102,21 +102,24 @@ struct Publishing<'a> {
 impl Publishing<'_> {
     /// Puts an outcome's blobs into the pack; `false` when one is gone.
     async fn pack(&mut self, parcel: &Parcel) -> Result<bool> {
-        for (blob, _) in parcel.blobs() {
-            if self.places.of(&blob).is_some() {
-                continue;
-            }
-            let pack = match &mut self.pack {
-                Some(pack) => pack,
-                none => none.insert(PackWriter::create(self.scratch)?),
-            };
-            match pack.add(self.local, &blob).await {
-                Ok(()) => {}
-                Err(StoreError::BlobAbsent(_) | StoreError::Corrupt { .. }) => return Ok(false),
-                Err(error) => return Err(error),
-            }
+        let packed = self.pack.as_ref().map(PackWriter::members);
+        let is_new = |blob: &Digest| {
+            self.places.of(blob).is_none() && packed.is_none_or(|packed| !packed.contains(blob))
+        };
+        let mut blobs = parcel.blobs();
+        blobs.retain(|(blob, _)| is_new(blob));
+        if blobs.is_empty() {
+            return Ok(true);
         }
-        Ok(true)
+        let pack = match &mut self.pack {
+            Some(pack) => pack,
+            none => none.insert(PackWriter::create(self.scratch)?),
+        };
+        match pack.add(self.local, &blobs).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::BlobAbsent(_) | StoreError::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the pack that was begun would become more than twice as long as it should. Compiled code

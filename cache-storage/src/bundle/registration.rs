@@ -6,7 +6,7 @@ use cache_core::{Hasher, RecipeKey};
 use super::codec::{self, Reader};
 use super::{Damage, Pack};
 
-pub(super) const LETTER: u8 = b'r';
+pub(super) const LETTER: u8 = b'g';
 
 /// Instead of a time: the pack is being removed, and nobody may lead to it any more.
 pub(super) const CONDEMNED: u64 = 0;

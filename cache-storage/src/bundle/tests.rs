@@ -132,7 +132,8 @@ fn a_whole_build_is_a_handful_of_requests() {
     let before = all.asked();
     let there = MemoryStore::new();
     for key in keys {
-        assert_eq!(block_on(all.depot.find_index(&key)).unwrap().as_ref(), Some(&index));
+        let at = block_on(all.depot.find_build(&key)).unwrap().unwrap();
+        assert_eq!(block_on(all.depot.read_index(&at)).unwrap().as_ref(), Some(&index));
     }
     let wanted: BTreeMap<_, _> = index.units.iter().flat_map(|unit| wanted(&unit.record)).collect();
     let mut brought = 0;
@@ -162,6 +163,18 @@ fn a_blob_of_two_outcomes_is_stored_once_and_a_missing_one_is_said() {
     let done = block_on(all.depot.publish(&all.here, &[gone, good], all.scratch.path(), 1));
     assert!(matches!(done[0], Published::Gone));
     assert!(matches!(done[1], Published::There(_)));
+}
+
+#[test]
+fn a_library_costs_little_beside_its_metadata() {
+    let all = Fixture::new();
+    let metadata = text(8, 1 << 20);
+    let library = [text(9, 100_000), metadata.clone()].concat();
+    let alone = parcel(&all.here, "alone", std::slice::from_ref(&metadata), 1);
+    let both = parcel(&all.here, "both", &[metadata[1..].to_vec(), library], 1);
+    let size = |parcel: &Parcel| all.publish(std::slice::from_ref(parcel))[0].packs()[0].size;
+    let (alone, both) = (size(&alone), size(&both));
+    assert!(both < alone + 60_000, "{both} beside {alone}");
 }
 
 #[test]
@@ -246,6 +259,7 @@ fn a_bomb_is_inflated_no_further_than_it_says() {
     };
     let (digest, size) = record.entries[0].outcome.blobs().next().unwrap();
     let mut bytes = codec::head(pack_reader::LETTER).to_vec();
+    bytes.extend_from_slice(&1_u32.to_le_bytes());
     bytes.extend_from_slice(digest.as_bytes());
     bytes.extend_from_slice(&size.to_le_bytes());
     bytes.extend_from_slice(&(frame.len() as u64).to_le_bytes());

@@ -1,6 +1,6 @@
 //! Errors by what the user can do about them: which setting to look at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 
 use object_store::Error;
@@ -32,6 +32,8 @@ pub(super) struct Blame {
     scheme: Scheme,
     bucket: String,
     names: BTreeMap<Part, String>,
+    /// Which of them were given.
+    given: BTreeSet<Part>,
 }
 
 /// What was being done.
@@ -45,11 +47,19 @@ impl Blame {
     /// `defaults` names the settings that were not given.
     pub(super) fn new(location: &Location, defaults: &[(Part, &str)]) -> Self {
         let names = defaults.iter().map(|(part, name)| (*part, (*name).to_owned())).collect();
-        Self { scheme: location.scheme, bucket: location.bucket.clone(), names }
+        let given = BTreeSet::new();
+        Self { scheme: location.scheme, bucket: location.bucket.clone(), names, given }
     }
 
     pub(super) fn set(&mut self, part: Part, name: &str) {
         self.names.insert(part, name.to_owned());
+        self.given.insert(part);
+    }
+
+    /// The setting that says who asks, if one was given.
+    pub(super) fn credentials_from(&self) -> Option<&str> {
+        let mut parts = [Part::Secret, Part::Identity].into_iter();
+        Some(self.name(parts.find(|part| self.given.contains(part))?))
     }
 
     fn name(&self, part: Part) -> &str {

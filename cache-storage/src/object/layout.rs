@@ -14,6 +14,7 @@ const BLOBS: &str = "blobs";
 /// Names below a prefix.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
+    prefix: Path,
     records: Path,
     blobs: Path,
 }
@@ -21,7 +22,8 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn new(prefix: &Path) -> Self {
         let version = prefix.clone().join(VERSION);
-        Self { records: version.clone().join(RECORDS), blobs: version.join(BLOBS) }
+        let (records, blobs) = (version.clone().join(RECORDS), version.join(BLOBS));
+        Self { prefix: prefix.clone(), records, blobs }
     }
 
     pub(super) fn record(&self, key: &RecipeKey) -> Path {
@@ -30,6 +32,16 @@ impl Layout {
 
     pub(super) fn blob(&self, digest: &Digest) -> Path {
         sharded(&self.blobs, digest)
+    }
+
+    /// What everything is below.
+    pub(super) fn prefix(&self) -> &Path {
+        &self.prefix
+    }
+
+    /// What everything of this version is below.
+    pub(super) fn version(&self) -> Path {
+        self.prefix.clone().join(VERSION)
     }
 
     /// What all records are below.

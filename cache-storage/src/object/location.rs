@@ -108,8 +108,9 @@ fn take_login(url: &mut Url) -> Option<(String, String)> {
     Some(login)
 }
 
-/// The text of a URL as it may be shown.
-pub(super) fn without_password(text: &str) -> String {
+/// The text of a URL as it may be shown: user name and password are `…`. Any other text stays.
+#[must_use]
+pub fn without_password(text: &str) -> String {
     match text.split_once("://") {
         Some((scheme, rest)) => {
             let authority = rest.find('/').unwrap_or(rest.len());

@@ -106,6 +106,7 @@ mod records;
 mod reply;
 mod runtime;
 mod s3;
+mod survey;
 mod swap;
 mod tls;
 mod upload;
@@ -122,6 +123,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 pub use config::{ObjectStoreConfig, RequestLimits};
+pub use location::without_password;
 
 use crate::{
     BlobStream, Capabilities, Expected, RecordKeyStream, Result, Revision, SizedBlob, Store,

@@ -52,6 +52,9 @@ pub(super) fn open(config: &ObjectStoreConfig, location: &Location) -> Result<Op
     settings.name(
         &mut blame,
         &[
+            (Part::Identity, Key::ContainerCredentialsRelativeUri),
+            (Part::Identity, Key::ContainerCredentialsFullUri),
+            (Part::Identity, Key::WebIdentityTokenFile),
             (Part::Identity, Key::AccessKeyId),
             (Part::Secret, Key::SecretAccessKey),
             (Part::Token, Key::Token),

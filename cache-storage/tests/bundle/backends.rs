@@ -47,7 +47,7 @@ async fn is_a_depot(backend: Arc<dyn Store>) {
     let up = StackOptions::default().wrap(backend.clone(), &clock);
     let local = MemoryStore::new();
     let mut parcels = Vec::new();
-    for (name, length) in [("a", 0), ("b", 5000), ("c", 12 << 20), ("d", 70_000), ("e", 1)] {
+    for (name, length) in [("a", 0), ("b", 5000), ("c", 20 << 20), ("d", 70_000), ("e", 1)] {
         parcels.push(outcome(&local, name, length, NOW).await);
     }
     let keys = [build("exact"), build("near")];

@@ -24,13 +24,22 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "doc", what: "the documentation builds without warnings", run: doc },
     Step { name: "test", what: "the README's test command", run: test },
     Step { name: "redb", what: "the store in one redb file", run: redb },
-    Step { name: "servers", what: "stores in the cloud and bundles in them, against real servers", run: servers },
+    Step {
+        name: "servers",
+        what: "stores in the cloud, and what a user sees of them, against real servers",
+        run: servers,
+    },
     Step { name: "example", what: "the example workspace's own tests", run: example },
     Step { name: "try", what: "the README's first command", run: try_it },
     Step { name: "package", what: "every crate can be packaged", run: package::check },
     Step { name: "fuzz", what: "every fuzz target, for a bounded time", run: fuzz::check },
 ];
 
+/// What is tested next to the servers.
+const BESIDE_SERVERS: &[&[&str]] = &[
+    &["--package", "cache-storage", "--features", "bundle,object-store"],
+    &["--package", "cache-cli", "--test", "commands", "doctor_remote"],
+];
 const EXAMPLE: &str = "examples/workspace/Cargo.toml";
 
 fn fmt() -> Result<Done> {
@@ -66,11 +75,12 @@ fn redb() -> Result<Done> {
 
 fn servers() -> Result<Done> {
     let servers = Servers::start()?;
-    let mut command = Command::new("cargo");
-    command.args(["test", "--package", "cache-storage", "--locked"]);
-    command.args(["--features", "bundle,object-store"]);
-    servers.name(&mut command);
-    repo::succeed(command.env("LARDER_REQUIRE_SERVERS", "1").current_dir(repo::root()))?;
+    for what in BESIDE_SERVERS {
+        let mut command = Command::new("cargo");
+        command.args(["test", "--locked"]).args(*what);
+        servers.name(&mut command);
+        repo::succeed(command.env("LARDER_REQUIRE_SERVERS", "1").current_dir(repo::root()))?;
+    }
     Ok(Done::Passed)
 }
 

@@ -3,6 +3,8 @@
 mod cargo;
 mod compiler;
 mod linker;
+mod probe;
+mod remote;
 mod store;
 
 use std::fmt;
@@ -73,6 +75,7 @@ pub(super) fn run() -> Result<bool> {
     findings.extend(store::look(&config, places.as_ref(), &opened));
     findings.extend(compiler::look(&config, places.as_ref()));
     findings.extend(linker::look(&config, places.as_ref()));
+    findings.extend(remote::look(&config, places.as_ref()));
     findings.extend(cargo::look());
     let broken = findings.iter().filter(|finding| finding.level == Level::Broken).count();
     for finding in &findings {
