@@ -67,8 +67,8 @@ fn members(pack: &[u8]) -> Option<usize> {
     let mut reader = PackReader::new(piece);
     futures::executor::block_on(async {
         let mut count = 0;
-        while reader.next().await.ok()?.is_some() {
-            count += 1;
+        while let Some(group) = reader.next_group().await.ok()? {
+            count += group.len();
         }
         Some(count)
     })

@@ -1,4 +1,4 @@
-//! Packs: however the bytes come, the same members come out, none longer than it says.
+//! Packs: however the bytes come, the same members come out, and each is as long as it says.
 
 use bytes::Bytes;
 use cache_storage::bundle::{Member, PackReader};
@@ -15,8 +15,9 @@ pub fn check(data: &[u8]) {
     check_one(data);
     check_one(&[&head(b'p')[..], data].concat());
     let frame = zstd::bulk::compress(data, 1).expect("memory for a frame");
-    let lengths = [(data.len() as u64).to_le_bytes(), (frame.len() as u64).to_le_bytes()];
-    let pack = [&head(b'p')[..], &[7; 32], &lengths.concat(), &frame].concat();
+    let size = (data.len() as u64).to_le_bytes();
+    let stored = (frame.len() as u64).to_le_bytes();
+    let pack = [&head(b'p')[..], &1_u32.to_le_bytes(), &[7; 32], &size, &stored, &frame].concat();
     let read = read(&pack, 7);
     assert!(read.well && read.members.len() == 1, "a member as it should be");
     assert_eq!(read.members[0].1, data[..data.len().min(MOST)]);
@@ -49,19 +50,33 @@ fn read(bytes: &[u8], piece: usize) -> Read {
     let mut members = Vec::new();
     block_on(async {
         loop {
-            let member = match pack.next().await {
-                Ok(Some(member)) => member,
+            let group = match pack.next_group().await {
+                Ok(Some(group)) => group,
                 end => return Read { members, well: end.is_ok() },
             };
-            let mut plain = Vec::new();
-            let mut inflating = pack.bytes(&member).expect("memory for inflating");
-            while plain.len() < MOST {
-                let Some(Ok(piece)) = inflating.next().await else { break };
-                plain.extend_from_slice(&piece);
+            for member in group {
+                let Ok(mut inflating) = pack.next_member(&member).await else {
+                    return Read { members, well: false };
+                };
+                let (mut plain, mut well) = (Vec::new(), true);
+                while plain.len() < MOST && well {
+                    match inflating.next().await {
+                        Some(Ok(piece)) => plain.extend_from_slice(&piece),
+                        Some(Err(_)) => well = false,
+                        None => {
+                            assert_eq!(plain.len() as u64, member.size);
+                            break;
+                        }
+                    }
+                }
+                drop(inflating);
+                if !well {
+                    // How much comes before an error depends on the pieces.
+                    return Read { members, well };
+                }
+                plain.truncate(MOST);
+                members.push((member, plain));
             }
-            drop(inflating);
-            plain.truncate(MOST);
-            members.push((member, plain));
         }
     })
 }
