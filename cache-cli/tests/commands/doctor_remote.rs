@@ -191,7 +191,7 @@ fn s3_is_tried_and_each_wrong_setting_named() {
     fs::write(&file, text.replace("s3://larder/", "s3://no-such-bucket/")).expect("write");
     let said = broken(&home, &[]);
     assert!(said.contains("config.toml:2): there is no bucket \"no-such-bucket\""), "{said}");
-    assert!(said.contains("-> correct remote.url ("), "{said}");
+    assert!(said.contains("-> set remote.url ("), "{said}");
 }
 
 #[test]

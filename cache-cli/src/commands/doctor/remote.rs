@@ -207,7 +207,7 @@ fn refused(remote: &RemoteConfig, settings: &RemoteSettings, error: &StoreError)
         }
         StoreError::Misconfigured { setting, reason } => {
             let place = place(remote, setting);
-            (format!("{place}: {reason}"), format!("correct {place}"))
+            (format!("{place}: {reason}"), format!("set {place} right"))
         }
         StoreError::Denied { setting, reason } => {
             let place = place(remote, setting);
