@@ -29,6 +29,10 @@ pub struct Capabilities {
     /// two writers at once both may be told that they succeeded, and what stays is one of the two.
     /// An entry may be lost so; a record is still never torn.
     pub last_write_wins: bool,
+    /// Records cannot be listed, because whatever keeps them cannot:
+    /// [`list_records`](crate::Store::list_records) fails with
+    /// [`Unsupported`](crate::StoreError::Unsupported). Maintenance of such a store is its server's.
+    pub unlisted: bool,
 }
 
 impl Capabilities {
@@ -57,6 +61,13 @@ impl Capabilities {
     #[must_use]
     pub const fn with_last_write_wins(mut self, last_write_wins: bool) -> Self {
         self.last_write_wins = last_write_wins;
+        self
+    }
+
+    /// The same with [`unlisted`](Self::unlisted) as given.
+    #[must_use]
+    pub const fn with_unlisted(mut self, unlisted: bool) -> Self {
+        self.unlisted = unlisted;
         self
     }
 }

@@ -124,6 +124,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// What the backend meets, here or within the stream; what was listed before it is right.
+    /// [`StoreError::Unsupported`] where [`Capabilities::unlisted`] is declared.
     async fn list_records(&self) -> Result<RecordKeyStream<'_>>;
 
     /// Removes a record, whatever its state. Absent is success.

@@ -156,9 +156,12 @@ impl Remote {
                     // Judged anew as the link shows how fast it is.
                     self.measure();
                     let left = self.estimate(&packs);
-                    let cost = cost.saturating_sub(began.elapsed()).max(self.build_is_worth());
+                    let build = self.build_is_worth();
+                    let cost = cost.saturating_sub(began.elapsed()).max(build);
+                    // What comes with its build comes; nobody is to give up between two looks.
+                    let least = if build > left { LOOK * 3 } else { Duration::ZERO };
                     match budget::outcome(left, cost) {
-                        Some(wait) => talk.say(&Reply::Wait { ms: ms(wait) }).await?,
+                        Some(wait) => talk.say(&Reply::Wait { ms: ms(wait.max(least)) }).await?,
                         None => return Ok(false),
                     }
                 }

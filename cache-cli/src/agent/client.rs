@@ -17,7 +17,7 @@ use super::protocol::{self, Ask, Message, Reply, Request};
 use crate::config::RemoteSettings;
 
 /// What an agent that is there needs for its first reply, on a machine that is busy compiling.
-const FIRST_REPLY: Duration = Duration::from_millis(250);
+const FIRST_REPLY: Duration = Duration::from_millis(400);
 /// What an agent needs to start.
 const START: Duration = Duration::from_millis(500);
 /// How long one that did not answer is not asked again.

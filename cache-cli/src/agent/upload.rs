@@ -22,8 +22,8 @@ use super::spool::Item;
 /// How often the spool is looked at again before it is left to the next time.
 const ROUNDS: usize = 8;
 /// Outcomes that are published before their spool files are removed; and at least their bytes.
-const BATCH: usize = 64;
-const BATCH_BYTES: u64 = 64 << 20;
+const BATCH: usize = 256;
+const BATCH_BYTES: u64 = 256 << 20;
 /// A pack that has fewer bytes is worth putting together with others.
 const SMALL_PACK: u64 = PACK_SIZE / 4;
 /// So many packs more than necessary are accepted.

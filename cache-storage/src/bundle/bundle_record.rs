@@ -7,7 +7,7 @@ use super::codec::{self, Reader};
 use super::places::{put_packs, read_packs};
 use super::{Damage, Pack};
 
-const LETTER: u8 = b'b';
+pub(super) const LETTER: u8 = b'b';
 
 /// Where a build's index is, and which packs it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use cache_core::{Digest, RecipeKey};
 use futures::StreamExt;
 
-use super::bundle_record::BundleRecord;
-use super::registration::Registration;
-use super::{Depot, Located};
-use crate::Result;
+use super::bundle_record::{self, BundleRecord};
+use super::registration::{self, CONDEMNED, Registration};
+use super::{Damage, Depot, Located, Pack, codec, located};
+use crate::{Expected, Result, Revision, StoredRecord};
 
 /// How a depot is cleaned. Times are in seconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +38,21 @@ pub struct Collected {
     pub orphans: u64,
     /// Their bytes.
     pub orphan_bytes: u64,
-    /// Records that are none of a depot's: they stay.
+    /// Records that are none of a depot's, or not there for this reader: they stay.
     pub foreign: u64,
+    /// Records of a newer version: they stay, and with them all packs.
+    pub newer: u64,
 }
+
+/// How many records are asked for at once; a store's own limit may be lower.
+const AT_ONCE: usize = 32;
 
 pub(super) enum Kind {
     /// What it leads to, and when it was last written.
     Leads(u64, Vec<Digest>),
     Registers(Registration),
+    /// Ours, of a version that leads to what we cannot know.
+    Newer,
     Foreign,
 }
 
@@ -60,28 +67,75 @@ impl Kind {
             let packs = bundle.packs.iter().map(|pack| pack.digest);
             return Self::Leads(bundle.created, packs.chain([bundle.index]).collect());
         }
-        Registration::decode(bytes).map_or(Self::Foreign, Self::Registers)
+        if let Ok(registration) = Registration::decode(bytes) {
+            return Self::Registers(registration);
+        }
+        // With a right checksum it is whole, and what it holds is of another version.
+        let whole = |letter| matches!(codec::open(bytes, letter), Ok(_) | Err(Damage::Version(_)));
+        let letters = [located::LETTER, bundle_record::LETTER, registration::LETTER];
+        if letters.into_iter().any(whole) { Self::Newer } else { Self::Foreign }
     }
+}
+
+/// What a look at all records has found.
+#[derive(Default)]
+struct Seen {
+    /// What the records that stay lead to.
+    alive: BTreeSet<Digest>,
+    /// What is registered, and the state in which it was read.
+    packs: BTreeMap<Digest, (Registration, Revision)>,
 }
 
 impl Depot {
     /// Removes old records and bundles, and then packs that no other leads to. Lists and reads every
-    /// record, and never lists blobs.
+    /// record, and never lists blobs; keeps some hundred bytes in memory for each pack.
     ///
+    /// Others may publish and fetch meanwhile: what they register is not removed (`keep.rs` says why).
     /// Whoever has read a record or an index before and now asks for its pack finds it absent, compiles,
-    /// and publishes anew.
+    /// and publishes anew. An entry that is added to a record in the moment in which it is removed for its
+    /// age goes with it, which costs a miss. Run one at a time: of two, one may remove what was uploaded
+    /// again right after the other had removed it.
+    ///
+    /// Where a record is of a newer version, no pack is removed: it may be the one that the record needs.
     ///
     /// # Errors
     /// What the store says. What was removed before stays removed; nothing that is left leads to it.
     pub async fn collect(&self, options: CollectOptions) -> Result<Collected> {
         let mut collected = Collected::default();
-        let mut alive = BTreeSet::new();
-        let mut packs: BTreeMap<Digest, (RecipeKey, Registration)> = BTreeMap::new();
-        let mut keys = self.store.list_records().await?;
-        while let Some(key) = keys.next().await {
+        let seen = self.look(options, &mut collected).await?;
+        for (digest, (registration, revision)) in seen.packs {
+            let wanted = seen.alive.contains(&digest) || collected.newer > 0;
+            let young = registration.created >= options.orphans_before;
+            let goes = !wanted && (!young || registration.is_condemned());
+            let size = registration.pack.size;
+            if goes && (options.dry_run || self.remove(registration.pack, revision).await?) {
+                collected.orphans += 1;
+                collected.orphan_bytes += size;
+            } else {
+                collected.packs += 1;
+                collected.pack_bytes += size;
+            }
+        }
+        Ok(collected)
+    }
+
+    /// Reads every record, and removes those that are old.
+    async fn look(&self, options: CollectOptions, collected: &mut Collected) -> Result<Seen> {
+        let mut seen = Seen::default();
+        let keys = self.store.list_records().await?;
+        let read = keys.map(|key| async {
             let key = key?;
-            let Some(found) = self.store.get_record(&key).await? else { continue };
-            match Kind::of(&found.bytes) {
+            Ok((key, self.store.get_record(&key).await?))
+        });
+        let mut records = read.buffer_unordered(AT_ONCE).boxed();
+        while let Some(next) = records.next().await {
+            let (key, found): (RecipeKey, _) = next?;
+            let Some(StoredRecord { bytes, revision }) = found else {
+                // Listed, and not there for us: a record that nobody trusted has signed.
+                collected.foreign += 1;
+                continue;
+            };
+            match Kind::of(&bytes) {
                 Kind::Leads(created, _) if created < options.before => {
                     collected.old_records += 1;
                     if !options.dry_run {
@@ -90,29 +144,26 @@ impl Depot {
                 }
                 Kind::Leads(_, to) => {
                     collected.records += 1;
-                    alive.extend(to);
+                    seen.alive.extend(to);
                 }
-                Kind::Registers(registration) => {
-                    packs.insert(registration.pack.digest, (key, registration));
+                Kind::Registers(registration) if registration.key() == key => {
+                    seen.packs.insert(registration.pack.digest, (registration, revision));
                 }
-                Kind::Foreign => collected.foreign += 1,
+                Kind::Newer => collected.newer += 1,
+                Kind::Registers(_) | Kind::Foreign => collected.foreign += 1,
             }
         }
-        for (digest, (key, registration)) in packs {
-            let size = registration.pack.size;
-            if alive.contains(&digest) || registration.created >= options.orphans_before {
-                collected.packs += 1;
-                collected.pack_bytes += size;
-                continue;
-            }
-            collected.orphans += 1;
-            collected.orphan_bytes += size;
-            if !options.dry_run {
-                // The registration last: a pack without one would never be found again.
-                self.store.delete_blob(&digest).await?;
-                self.store.delete_record(&key).await?;
-            }
+        Ok(seen)
+    }
+
+    /// Removes a pack, unless its registration has changed since it was read.
+    async fn remove(&self, pack: Pack, read: Revision) -> Result<bool> {
+        if !self.condemn(pack, Expected::Revision(read)).await? {
+            return Ok(false);
         }
-        Ok(collected)
+        // The registration last: a pack without one would never be found again.
+        self.store.delete_blob(&pack.digest).await?;
+        let key = Registration { created: CONDEMNED, pack }.key();
+        self.store.delete_record(&key).await.map(|()| true)
     }
 }

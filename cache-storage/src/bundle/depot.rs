@@ -11,7 +11,7 @@ use super::{Index, Located, Pack, Places};
 use crate::{Expected, Result, Store, StoreError};
 
 /// How often a lost race for a record is run again.
-const TRIES: usize = 16;
+pub(super) const TRIES: usize = 16;
 
 /// What a store that is far away holds (see the [module](super)).
 #[derive(Clone, Debug)]
@@ -79,32 +79,50 @@ impl Depot {
         Ok(Index::decode(&bytes).ok())
     }
 
-    /// Makes a build known under some keys; what was there is replaced.
+    /// The index of a build: two requests.
     ///
     /// # Errors
-    /// What the store says.
+    /// As [`find_build`](Self::find_build) and [`read_index`](Self::read_index).
+    pub async fn find_index(&self, key: &RecipeKey) -> Result<Option<Index>> {
+        match self.find_build(key).await? {
+            Some(at) => self.read_index(&at).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Makes a build known under some keys; what was there is replaced. Outcomes of which a pack is not
+    /// there any more are left out; the answer names those packs, so that their blobs can be published
+    /// again. Costs a request for each pack, one for each key, and two for the index.
+    ///
+    /// # Errors
+    /// What the store says; [`StoreError::Full`] for an index of more than [`MAX_INDEX`](super::MAX_INDEX)
+    /// bytes.
     pub async fn publish_index(
         &self,
         keys: &[RecipeKey],
         index: &Index,
         created: u64,
-    ) -> Result<()> {
+    ) -> Result<Vec<Pack>> {
+        let mut lost = Vec::new();
+        for pack in index.places.packs() {
+            if !self.renew(pack, created).await? {
+                lost.push(pack);
+            }
+        }
+        let left = if lost.is_empty() { None } else { Some(without(index, &lost)) };
+        let index = left.as_ref().unwrap_or(index);
         let bytes = index.encode().map_err(|error| StoreError::write("an index", error))?;
         let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+        // The index is a blob like a pack, and found like one when nothing leads to it any more.
+        self.register(Pack { digest, size }, created).await?;
         let pieces = futures::stream::iter([Ok(bytes)]).boxed();
         self.store.write_blob(&digest, size, pieces).await?;
         let packs = index.places.packs();
         let record = BundleRecord { created, index: digest, size, packs }.encode();
         for key in keys {
-            self.replace(key, record.clone()).await?;
+            self.update(key, &mut |_| Some(record.clone())).await?;
         }
-        // The index is a blob like a pack, and found like one when nothing leads to it any more.
-        self.register(Pack { digest, size }, created).await
-    }
-
-    /// Writes a record, whatever is there.
-    pub(super) async fn replace(&self, key: &RecipeKey, bytes: Bytes) -> Result<()> {
-        self.update(key, &mut |_| Some(bytes.clone())).await
+        Ok(lost)
     }
 
     /// Writes what `change` makes of a record; first as if there were none, since there mostly is none.
@@ -150,4 +168,16 @@ impl Depot {
         })
         .await
     }
+}
+
+/// The index without the outcomes that need one of these packs.
+fn without(index: &Index, lost: &[Pack]) -> Index {
+    let mut left = index.clone();
+    left.places.retain(|blob| index.places.of(blob).is_none_or(|pack| !lost.contains(&pack)));
+    let places = &left.places;
+    left.units.retain(|unit| {
+        let entries = &unit.record.entries;
+        entries.iter().all(|entry| places.for_outcome(&entry.outcome).is_some())
+    });
+    left
 }

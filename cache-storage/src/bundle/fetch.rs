@@ -51,13 +51,15 @@ impl Depot {
                 if !is_wanted(member) {
                     continue;
                 }
-                match local.write_blob(&member.digest, member.size, bytes).await {
-                    Ok(()) => fetched.brought.push(member.digest),
+                let written = local.write_blob(&member.digest, member.size, bytes).await;
+                match (written, reader.broken()) {
+                    (Ok(()), _) => fetched.brought.push(member.digest),
+                    (Err(_), Some(broken)) => return Err(broken.clone()),
                     // The pack goes on after a member that is not what it says.
-                    Err(StoreError::Refused(_) | StoreError::Corrupt { .. }) => {
+                    (Err(StoreError::Refused(_) | StoreError::Corrupt { .. }), None) => {
                         fetched.damaged += 1;
                     }
-                    Err(error) => return Err(error),
+                    (Err(error), None) => return Err(error),
                 }
             }
         }

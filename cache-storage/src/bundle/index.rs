@@ -4,13 +4,14 @@ use bytes::Bytes;
 use cache_core::{RecipeKey, Record};
 
 use super::codec::{self, HEAD, Reader, put_bytes, put_count};
+use super::pack_reader::WINDOW_LOG;
 use super::{Damage, Places};
 
 const LETTER: u8 = b'i';
 /// Enough for most of the gain; an index is some ten thousand bytes per compressed one.
 const LEVEL: i32 = 6;
-/// The most plain bytes an index may have.
-pub const MAX_INDEX: usize = 256 << 20;
+/// The most plain bytes an index may have: they are in memory when it is read.
+pub const MAX_INDEX: usize = 64 << 20;
 
 /// One outcome of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,8 @@ impl Index {
     /// Its bytes (see the [module](super)).
     ///
     /// # Errors
-    /// What compressing says.
+    /// What compressing says; [`ErrorKind::FileTooLarge`](std::io::ErrorKind::FileTooLarge) beyond
+    /// [`MAX_INDEX`], which nobody would read.
     pub fn encode(&self) -> std::io::Result<Bytes> {
         let mut body = self.places.encode();
         put_bytes(&mut body, &self.snapshot.record);
@@ -54,6 +56,10 @@ impl Index {
         for unit in &self.units {
             body.extend_from_slice(unit.key.0.as_bytes());
             put_bytes(&mut body, &unit.record.encode());
+        }
+        if body.len() > MAX_INDEX {
+            let why = format!("it has {} bytes; the most is {MAX_INDEX}", body.len());
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, why));
         }
         let mut out = codec::head(LETTER).to_vec();
         out.extend_from_slice(&(body.len() as u64).to_le_bytes());
@@ -95,7 +101,8 @@ impl Index {
 /// frame with a large claim costs nothing.
 fn inflate(frame: &[u8], length: usize) -> Result<Vec<u8>, Damage> {
     use std::io::Read;
-    let decoder = zstd::stream::read::Decoder::with_buffer(frame).map_err(|_| Damage::Bytes)?;
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(frame).map_err(|_| Damage::Bytes)?;
+    decoder.window_log_max(WINDOW_LOG).map_err(|_| Damage::Bytes)?;
     let mut body = Vec::new();
     let most = length as u64 + 1;
     decoder.single_frame().take(most).read_to_end(&mut body).map_err(|_| Damage::Bytes)?;

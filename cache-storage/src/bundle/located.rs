@@ -6,7 +6,7 @@ use cache_core::{Entry, Record};
 use super::codec::{self, Reader, put_bytes};
 use super::{Damage, Places};
 
-const LETTER: u8 = b'l';
+pub(super) const LETTER: u8 = b'l';
 
 /// A record and the places of all blobs that it names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -29,7 +29,7 @@
 //! | places       | pack count (4), packs: digest (32), stored size (8); blob count (4), blobs: digest (32), pack's position (4) |
 //! | bundle       | `89 6C 64 62` version (1) zeros (3), created (8, seconds since the epoch), index: digest (32), size (8); pack count (4), packs: digest (32), stored size (8); BLAKE3 of all before (32) |
 //! | index        | `89 6C 64 69` version (1) zeros (3), plain length (8), one zstd frame of: places, snapshot record (bytes), snapshot (bytes), unit count (4), units: key (32), record (bytes) |
-//! | registration | `89 6C 64 72` version (1) zeros (3), created (8), digest (32), stored size (8), BLAKE3 of all before (32) |
+//! | registration | `89 6C 64 67` version (1) zeros (3), created (8), digest (32), stored size (8), BLAKE3 of all before (32) |
 //!
 //! Lengths and counts are compared with the bytes that remain before anything is reserved; a frame is never
 //! inflated beyond what was announced, and an index is announced to have at most [`MAX_INDEX`] bytes.
@@ -40,6 +40,7 @@ mod collect;
 mod depot;
 mod fetch;
 mod index;
+mod keep;
 mod located;
 mod pack_reader;
 mod pack_writer;

@@ -2,6 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use cache_core::Digest;
+use futures::stream::Fuse;
 use futures::{StreamExt, stream};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
@@ -33,7 +34,9 @@ pub struct Member {
 /// Reads a pack group by group, and in a group member by member, and keeps no more of it in memory than a
 /// piece and the window of a frame.
 pub struct PackReader<'a> {
-    source: BlobStream<'a>,
+    source: Fuse<BlobStream<'a>>,
+    /// Why the source ended, when it was not the pack's end.
+    broken: Option<StoreError>,
     buffer: BytesMut,
     begun: bool,
     /// Bytes of the current group's frame that were not read yet.
@@ -61,7 +64,10 @@ impl<'a> PackReader<'a> {
     #[must_use]
     pub fn new(source: BlobStream<'a>) -> Self {
         Self {
-            source,
+            // Streams of some layers may not be asked again after their end, and a member that is cut
+            // short is followed by the question for the next.
+            source: source.fuse(),
+            broken: None,
             buffer: BytesMut::new(),
             begun: false,
             stored: 0,
@@ -69,6 +75,13 @@ impl<'a> PackReader<'a> {
             input: Bytes::new(),
             left: 0,
         }
+    }
+
+    /// What the source said when it broke off. A member's bytes say it too, but there it cannot be told
+    /// from an error of whoever stores them.
+    #[must_use]
+    pub fn broken(&self) -> Option<&StoreError> {
+        self.broken.as_ref()
     }
 
     /// The members of the next group; what was not read of the one before is passed over without
@@ -185,8 +198,11 @@ impl<'a> PackReader<'a> {
     }
 
     async fn more(&mut self) -> Result<bool> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
         while let Some(piece) = self.source.next().await {
-            let piece = piece?;
+            let piece = piece.inspect_err(|error| self.broken = Some(error.clone()))?;
             if !piece.is_empty() {
                 self.buffer.extend_from_slice(&piece);
                 return Ok(true);

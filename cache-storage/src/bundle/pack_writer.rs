@@ -18,7 +18,8 @@ const LEVEL: i32 = 3;
 /// Bytes read from the file at a time.
 const CHUNK: usize = 256 << 10;
 
-/// A pack that is being written. Its file is removed when this is dropped.
+/// A pack that is being written. Its file has no name, so that nothing is left of it however the process
+/// ends; where a file cannot be unlinked while it is open, it is removed when this is dropped.
 pub(super) struct PackWriter {
     file: File,
     path: PathBuf,
@@ -38,6 +39,8 @@ impl PackWriter {
         let options =
             File::options().read(true).write(true).create(true).truncate(true).open(&path);
         let mut file = options.map_err(failed)?;
+        // If it cannot be removed now, dropping does it.
+        let _ = std::fs::remove_file(&path);
         file.write_all(&codec::head(pack_reader::LETTER)).map_err(failed)?;
         Ok(Self { file, path, length: HEAD as u64, members: BTreeSet::new() })
     }

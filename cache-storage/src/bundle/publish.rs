@@ -6,8 +6,7 @@ use std::path::Path;
 use cache_core::{Digest, RecipeKey, Record};
 
 use super::pack_writer::PackWriter;
-use super::registration::Registration;
-use super::{Depot, Pack, Places};
+use super::{Depot, Places};
 use crate::{Result, Store, StoreError};
 
 /// The length at which a pack is full, in stored bytes: large enough that the bytes take longer than the
@@ -44,11 +43,13 @@ pub enum Published {
 }
 
 impl Depot {
-    /// Publishes outcomes in order: their blobs in packs, then the packs' registrations, then located
-    /// records. `scratch` is a local directory for the pack that is being written; no more than one pack,
+    /// Publishes outcomes in order: for each pack its registration, its bytes, then the located records of
+    /// its outcomes; so whatever ends this early, no record leads to a pack that is not there, and no pack
+    /// is there that [`collect`](Self::collect) cannot find. `scratch` is a local directory for the pack that is being written; no more than one pack,
     /// or one blob that is longer, is on the disk at a time, and no blob is in memory.
     ///
-    /// Of two outcomes with a blob in common, the second leads to the pack of the first.
+    /// Of two outcomes with a blob in common, the second leads to the pack of the first. One that makes
+    /// the pack much too long begins a new one, so that the others do not come at its price.
     pub async fn publish(
         &self,
         local: &dyn Store,
@@ -67,6 +68,9 @@ impl Depot {
         let mut results = Vec::with_capacity(parcels.len());
         let mut waiting = Vec::new();
         for (at, parcel) in parcels.iter().enumerate() {
+            if publishing.bursts(parcel) {
+                publishing.settle(parcels, &mut waiting, &mut results).await;
+            }
             match publishing.pack(parcel).await {
                 Ok(true) => {
                     results.push(None);
@@ -82,12 +86,6 @@ impl Depot {
         publishing.settle(parcels, &mut waiting, &mut results).await;
         let failed = || Published::Failed(StoreError::Unavailable("it was not tried".into()));
         results.into_iter().map(|result| result.unwrap_or_else(failed)).collect()
-    }
-
-    /// Notes that a blob is there that [`collect`](Self::collect) is to know of.
-    pub(super) async fn register(&self, pack: Pack, created: u64) -> Result<()> {
-        let registration = Registration { created, pack };
-        self.replace(&registration.key(), registration.encode()).await
     }
 }
 
@@ -124,6 +122,17 @@ impl Publishing<'_> {
         }
     }
 
+    /// Whether the pack that was begun would become more than twice as long as it should. Compiled code
+    /// is taken to shrink to a third.
+    fn bursts(&self, parcel: &Parcel) -> bool {
+        let Some(pack) = &self.pack else { return false };
+        let blobs = parcel.blobs().into_iter();
+        let new = blobs
+            .filter(|(blob, _)| self.places.of(blob).is_none() && !pack.members().contains(blob));
+        let plain = new.fold(0_u64, |sum, (_, size)| sum.saturating_add(size));
+        plain / 3 + pack.length() > 2 * PACK_SIZE
+    }
+
     fn is_full(&self) -> bool {
         self.pack.as_ref().is_some_and(|pack| pack.length() >= PACK_SIZE)
     }
@@ -151,8 +160,8 @@ impl Publishing<'_> {
             return Ok(());
         }
         let pack = writer.finish()?;
-        self.depot.store.write_blob(&pack.digest, pack.size, writer.bytes()?).await?;
         self.depot.register(pack, self.created).await?;
+        self.depot.store.write_blob(&pack.digest, pack.size, writer.bytes()?).await?;
         for blob in writer.members() {
             self.places.insert(*blob, pack);
         }

@@ -7,7 +7,7 @@ use super::collect::Kind;
 use super::{Damage, codec};
 
 /// Of located records, bundles, registrations, and the objects around all of them.
-const LETTERS: [u8; 4] = *b"lbro";
+const LETTERS: [u8; 4] = *b"lbgo";
 
 /// What a record's bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +28,11 @@ impl Recognised {
     pub fn of(bytes: &[u8]) -> Self {
         let inner = open_signed(bytes).map(|signed| signed.record);
         let bytes = inner.unwrap_or(bytes);
-        if !matches!(Kind::of(bytes), Kind::Foreign) {
-            return Self::Readable;
+        match Kind::of(bytes) {
+            Kind::Leads(..) | Kind::Registers(_) => return Self::Readable,
+            Kind::Newer => return Self::OtherVersion,
+            Kind::Foreign => {}
         }
-        // The envelope of a plain record begins like a registration.
         match Record::decode(bytes) {
             Ok(_) => return Self::Foreign,
             Err(error) if error.is_foreign() => return Self::OtherVersion,

@@ -6,18 +6,26 @@ use cache_core::{Hasher, RecipeKey};
 use super::codec::{self, Reader};
 use super::{Damage, Pack};
 
-const LETTER: u8 = b'r';
+pub(super) const LETTER: u8 = b'g';
+
+/// Instead of a time: the pack is being removed, and nobody may lead to it any more.
+pub(super) const CONDEMNED: u64 = 0;
 
 /// A pack and when it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Registration {
-    /// In seconds since the Unix epoch.
+    /// When somebody last wanted it, in seconds since the Unix epoch; [`CONDEMNED`] while it is removed.
     pub(super) created: u64,
     /// The pack.
     pub(super) pack: Pack,
 }
 
 impl Registration {
+    /// Whether the pack is being removed.
+    pub(super) fn is_condemned(&self) -> bool {
+        self.created == CONDEMNED
+    }
+
     /// The key that it is kept under.
     pub(super) fn key(&self) -> RecipeKey {
         let mut hasher = Hasher::keyed("larder 2026-11 pack registration v1");

@@ -11,7 +11,8 @@
 //! or, for one test per rule, goes through [`CHECKS`]. Checks need no empty store: they use keys
 //! that nobody else has, and remove what they stored, unless they fail. They adapt to the store's
 //! capabilities: of a store that cannot write, only reading and refusing are checked; of one where
-//! the last write wins, no contest between writers.
+//! the last write wins, no contest between writers; of one whose records cannot be listed, that it
+//! says so.
 //!
 //! What fails is told by the rule's name, what was done, what the contract promises and what the
 //! store did; every rule stands in the documentation of [`Store`]. [`CHECKS`] begins with the simple
@@ -45,6 +46,8 @@ enum Needs {
     ReadOnly,
     Write,
     Swap,
+    List,
+    Unlisted,
     Files,
 }
 
@@ -81,6 +84,8 @@ impl Check {
             Needs::ReadOnly => !can.write,
             Needs::Write => can.write,
             Needs::Swap => can.write && !can.last_write_wins,
+            Needs::List => can.write && !can.unlisted,
+            Needs::Unlisted => can.unlisted,
             Needs::Files => can.write && can.files,
         }
     }
@@ -115,7 +120,8 @@ pub const CHECKS: &[Check] = checks![
     Write records::replacing_needs_the_current_revision,
     Write records::replacing_what_is_absent_conflicts,
     Write records::deleted_record_is_absent,
-    Write records::list_has_what_was_written,
+    List records::list_has_what_was_written,
+    Unlisted records::unlisted_store_says_so,
     Write blobs::blob_comes_back_as_written,
     Write blobs::empty_blob_is_a_blob,
     Write blobs::big_blob_in_odd_pieces,
@@ -137,7 +143,7 @@ pub const CHECKS: &[Check] = checks![
     Write races::readers_never_see_parts_of_a_record,
     Write races::readers_never_see_parts_of_a_blob,
     Write races::many_writers_of_one_blob_succeed,
-    Write races::listing_goes_on_during_writes,
+    List races::listing_goes_on_during_writes,
     Files files::private_file_has_an_inode_of_its_own,
     Files files::private_file_is_stamped_now,
     Files files::private_file_can_be_edited,

@@ -120,6 +120,13 @@ pub(super) async fn list_has_what_was_written(store: &dyn Store) -> Verdict {
     Ok(())
 }
 
+pub(super) async fn unlisted_store_says_so(store: &dyn Store) -> Verdict {
+    let result = store.list_records().await.map(|_| ());
+    rule(matches!(result, Err(StoreError::Unsupported(_))), || {
+        format!("list_records of an unlisted store must fail with Unsupported, not give {result:?}")
+    })
+}
+
 /// How often each key is listed.
 pub(super) async fn list(store: &dyn Store) -> Result<HashMap<RecipeKey, u32>, Violation> {
     let mut stream = store.list_records().await.promised("listing records")?;

@@ -31,6 +31,7 @@ pub(crate) enum Fault {
     FailsToDeleteTheAbsent,
     ListsNothing,
     ListsTwice,
+    ListsThoughUnlisted,
     CutsBlobs,
     RefusesEmptyBlobs,
     DropsOddPieces,
@@ -83,6 +84,7 @@ pub(crate) const FAULTS: &[(Fault, &[&str])] = &[
     (F::FailsToDeleteTheAbsent, &["deleted_record_is_absent", "deleted_blob_is_absent"]),
     (F::ListsNothing, &["list_has_what_was_written"]),
     (F::ListsTwice, &["list_has_what_was_written"]),
+    (F::ListsThoughUnlisted, &["unlisted_store_says_so"]),
     (F::CutsBlobs, &["blob_comes_back_as_written"]),
     (F::RefusesEmptyBlobs, &["empty_blob_is_a_blob"]),
     (F::DropsOddPieces, &["big_blob_in_odd_pieces"]),
@@ -200,7 +202,8 @@ async fn gather(mut bytes: BlobStream<'_>) -> (BytesMut, Result<()>) {
 impl Store for Broken {
     fn capabilities(&self) -> Capabilities {
         let write = !self.is(F::AcceptsWritesSilently);
-        self.inner.capabilities().with_write(write)
+        let unlisted = self.is(F::ListsThoughUnlisted);
+        self.inner.capabilities().with_write(write).with_unlisted(unlisted)
     }
 
     async fn get_record(&self, key: &RecipeKey) -> Result<Option<StoredRecord>> {

@@ -1,4 +1,4 @@
-//! `cargo xtask servers -- COMMAND`: runs a command next to real storage servers.
+//! `cargo xtask servers -- COMMAND`: runs a command next to real servers.
 //!
 //! The servers are installed below the target directory at the first run (nginx by apt, which needs
 //! root), started on free ports of the loopback interface with nothing in them, and stopped when
@@ -9,8 +9,10 @@
 //! | `LARDER_TEST_S3`     | SeaweedFS, as S3         | bucket `larder`; keys `larder`/`larder-secret`, and `reader`/`reader-secret` that may only read |
 //! | `LARDER_TEST_AZURE`  | Azurite, as Azure Blob   | container `larder` of the emulator's account |
 //! | `LARDER_TEST_WEBDAV` | nginx, as WebDAV         | nothing; `/private/` is for `larder`/`secret` |
+//! | `LARDER_TEST_REAPI`  | buildbox-casd, for remote execution | nothing; `/usr`, `/bin`, `/lib` and `/lib64` in its sandboxes are this machine's |
 
 mod azurite;
+mod casd;
 mod install;
 mod nginx;
 mod process;
@@ -54,6 +56,7 @@ impl Servers {
             weed::start(&place, data.path()).context("SeaweedFS")?,
             azurite::start(&place, data.path()).context("Azurite")?,
             nginx::start(data.path()).context("nginx")?,
+            casd::start(&place, data.path()).context("buildbox-casd")?,
         ];
         Ok(Self { running, _data: data })
     }

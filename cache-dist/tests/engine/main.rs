@@ -1,0 +1,4 @@
+//! Against a real engine: `cargo xtask servers` runs one.
+
+mod server;
+mod store;

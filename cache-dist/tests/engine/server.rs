@@ -1,0 +1,25 @@
+//! The engine that `cargo xtask servers` starts.
+
+use std::env;
+use std::time::Duration;
+
+use cache_dist::{Limits, ReapiConfig};
+
+const VARIABLE: &str = "LARDER_TEST_REAPI";
+
+/// How to reach it; `None`, after saying so, when it does not run. Limits are long, as the machine
+/// that runs tests may be busy.
+///
+/// # Panics
+/// When it does not run and `LARDER_REQUIRE_SERVERS` is 1.
+pub(crate) fn config() -> Option<ReapiConfig> {
+    let Ok(url) = env::var(VARIABLE) else {
+        let why = format!("{VARIABLE} is not set; `cargo xtask servers` runs an engine");
+        assert!(env::var("LARDER_REQUIRE_SERVERS").as_deref() != Ok("1"), "{why}");
+        println!("skipped: {why}");
+        return None;
+    };
+    let long = Duration::from_secs(60);
+    let limits = Limits { connect: long, idle: long, ..Limits::default() };
+    Some(ReapiConfig { limits, ..ReapiConfig::new(url) })
+}
