@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::servers::{AZURITE_KEY, address, doctor, prefix, remote, s3};
-use crate::support::Home;
+use crate::support::{Home, Ran};
 
 fn says(found: &[String], parts: &[&str]) {
     let has = |finding: &String| parts.iter().all(|part| finding.contains(part));
@@ -327,4 +327,23 @@ fn who_accepts_and_never_answers_is_given_up() {
     let url = format!("{}/x", answering(|_| None));
     let said = broken(&Home::new(), &[("LARDER_REMOTE", &url)]);
     assert!(said.contains("unavailable") && said.contains("no answer within"), "{said}");
+}
+
+#[test]
+fn the_state_of_a_remote_names_the_setting_too() {
+    let home = Home::new();
+    let status = |vars: &[(&str, &str)]| {
+        let mut command = home.larder();
+        command.args(["remote", "status"]).envs(vars.iter().copied());
+        let ran = Ran::of(&command.output().expect("larder runs"));
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+        home.larder().args(["agent", "--stop"]).envs(vars.iter().copied()).status().expect("runs");
+        ran.err
+    };
+    let none = status(&[]);
+    assert!(none.contains("no remote is configured"), "{none}");
+    let wrong = status(&[("LARDER_REMOTE", "bucket")]);
+    assert!(wrong.contains("a mistake in the settings; see `larder config`"), "{wrong}");
+    let unknown = status(&[("LARDER_REMOTE", "ftp://h/x")]);
+    assert!(unknown.contains("larder: LARDER_REMOTE: ftp:// is not supported"), "{unknown}");
 }
