@@ -53,10 +53,9 @@ fn new(path: &Path) -> Result<bool> {
 fn hint(path: &Path, public: &PublicKey) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
     format!(
-        "Whoever has the secret key can sign what larder uploads:\n\n    [remote]\n    \
-         signing-key = \"{}\"      # or LARDER_REMOTE_SIGNING_KEY\n\nThose who trust it accept only \
-         what is signed:\n\n    [remote]\n    trusted-keys = [\"{public}\"]      # or \
-         LARDER_REMOTE_TRUSTED_KEYS\n",
+        "Whoever has the secret key can sign what larder uploads (or LARDER_REMOTE_SIGNING_KEY):\n\n    \
+         [remote]\n    signing-key = \"{}\"\n\nThose who trust it use only what is signed (or \
+         LARDER_REMOTE_TRUSTED_KEYS):\n\n    [remote]\n    trusted-keys = [\"{public}\"]\n",
         path.display()
     )
 }

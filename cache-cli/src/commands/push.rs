@@ -9,6 +9,7 @@ use cache_rustc::engine::Journal;
 
 use super::remote::client;
 use crate::agent::{Ask, Got, Left, Reply};
+use crate::config::RemoteConfig;
 use crate::text;
 
 /// Writing a build down takes as long as reading its fingerprints.
@@ -21,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(6 * 60 * 60);
 /// # Errors
 /// When no remote is configured, or the agent cannot be started.
 pub(super) fn run(wait: bool) -> Result<bool> {
-    let client = client()?;
+    let (config, client) = client()?;
     if wait {
         wait_for_snapshots(&client.remote().state);
     }
@@ -32,8 +33,8 @@ pub(super) fn run(wait: bool) -> Result<bool> {
     let Some(mut asked) = client.send(ask) else { bail!("the agent does not answer") };
     match asked.reply(if wait { LONGEST } else { Duration::from_secs(10) }) {
         Got::Reply(Reply::Done) => Ok(true),
-        Got::Reply(Reply::Pushed(left)) => Ok(told(&left)),
-        Got::Reply(Reply::Nothing { why }) => bail!("{why}"),
+        Got::Reply(Reply::Pushed(left)) => Ok(told(&config, &left)),
+        Got::Reply(Reply::Nothing { why }) => bail!(config.in_words(&why)),
         Got::Reply(_) | Got::Nothing | Got::Gone => bail!("the agent has gone away"),
     }
 }
@@ -46,10 +47,11 @@ fn wait_for_snapshots(state: &Path) {
     }
 }
 
-fn told(left: &Left) -> bool {
+fn told(config: &RemoteConfig, left: &Left) -> bool {
     println!("uploaded {}", text::count(left.uploaded, "outcome"));
     if left.left > 0 {
-        let why = left.trouble.as_deref().unwrap_or("more was stored meanwhile");
+        let why = left.trouble.as_deref().map(|trouble| config.in_words(trouble));
+        let why = why.unwrap_or_else(|| "more was stored meanwhile".to_owned());
         println!("{} left: {why}", text::count(left.left, "outcome"));
     }
     left.left == 0

@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use crate::agent::{self, Ask, Client, Got, Reply};
-use crate::config::{Config, RemoteSettings};
+use crate::config::{Config, RemoteConfig, RemoteSettings};
 use crate::{places, text};
 
 /// What to do with the remote.
@@ -44,39 +44,45 @@ pub(super) fn run(remote: Remote) -> Result<bool> {
     }
 }
 
-/// The agent of the configured remote.
+/// The agent of the configured remote, and how that was configured.
 ///
 /// # Errors
 /// When no remote is configured.
-pub(super) fn client() -> Result<Client> {
-    Client::new(settings()?).context("this program's own file cannot be found")
+pub(super) fn client() -> Result<(RemoteConfig, Client)> {
+    let (config, settings) = settings()?;
+    let client = Client::new(settings).context("this program's own file cannot be found")?;
+    Ok((config, client))
 }
 
-fn settings() -> Result<RemoteSettings> {
+fn settings() -> Result<(RemoteConfig, RemoteSettings)> {
     let config = Config::load();
     let (places, store) = places::open(&config);
     let places =
         places.ok_or_else(|| anyhow!(store.err().map_or(String::new(), |e| e.to_string())))?;
-    agent::settings(&config, &places).ok_or_else(|| {
+    if config.remote.withheld {
+        bail!("the remote is not used, because of a mistake in the settings; see `larder config`");
+    }
+    let settings = agent::settings(&config, &places).ok_or_else(|| {
         anyhow!("no remote is configured; set remote.url in the configuration, or LARDER_REMOTE")
-    })
+    })?;
+    Ok((config.remote, settings))
 }
 
 fn status(json: bool) -> Result<bool> {
-    let client = client()?;
+    let (config, client) = client()?;
     let asked = client.ask(Ask::Status);
     let asked = asked.or_else(|| client.start().then(|| client.ask(Ask::Status))?);
     let Some(mut asked) = asked else { bail!("the agent cannot be started") };
     match asked.reply(Duration::from_secs(10)) {
         Got::Reply(Reply::Status(status)) if json => println!("{status:#}"),
-        Got::Reply(Reply::Status(status)) => print!("{}", as_text(&client, &status)),
-        Got::Reply(Reply::Nothing { why }) => bail!("{why}"),
+        Got::Reply(Reply::Status(status)) => print!("{}", as_text(&config, &client, &status)),
+        Got::Reply(Reply::Nothing { why }) => bail!(config.in_words(&why)),
         Got::Reply(_) | Got::Nothing | Got::Gone => bail!("the agent has gone away"),
     }
     Ok(true)
 }
 
-fn as_text(client: &Client, status: &Value) -> String {
+fn as_text(config: &RemoteConfig, client: &Client, status: &Value) -> String {
     let number = |name: &str| status[name].as_u64().unwrap_or(0);
     let mut lines =
         vec![format!("Remote {} ({})", client.remote().shown_url(), text_of(&status["access"]))];
@@ -89,7 +95,7 @@ fn as_text(client: &Client, status: &Value) -> String {
     let at_once = number("at_once");
     line("Breaker", format!("{}, {at_once} requests at once", text_of(&status["breaker"])));
     if let Some(trouble) = status["trouble"].as_str() {
-        line("Trouble", trouble.to_owned());
+        line("Trouble", config.in_words(trouble));
     }
     line(
         "Asked",
@@ -124,7 +130,7 @@ fn collect(days: u64, dry_run: bool) -> Result<bool> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     let before = now.saturating_sub(days.saturating_mul(DAY));
     let options = CollectOptions { before, orphans_before: now.saturating_sub(DAY), dry_run };
-    let collected = agent::collect(&settings()?, options)?;
+    let collected = agent::collect(&settings()?.1, options)?;
     print!("{}", collected_text(&collected, dry_run));
     Ok(true)
 }

@@ -4,6 +4,7 @@
 //! and the next source is taken, so that a compile never fails over a typing mistake.
 
 mod file;
+mod named;
 mod problem;
 mod remote;
 pub(crate) mod sccache;

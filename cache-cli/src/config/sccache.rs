@@ -32,7 +32,7 @@ pub(crate) fn unsupported(ask: Ask<'_>) -> Vec<(&'static str, &'static str)> {
     const NO_SERVER: &str =
         "larder has no such backend; name an S3, GCS, Azure or WebDAV server in remote.url";
     const NO_GITHUB: &str =
-        "larder does not use GitHub's cache service; README, \"Share a cache\", has two recipes";
+        "larder does not use GitHub's cache service; cache-cli/docs/remote.md has recipes";
     const AS_S3: &str = "larder reaches this store by its S3 interface: set remote.url to \
                          s3://BUCKET and remote.options.endpoint";
     const NO_TOKENS: &str = "set GOOGLE_APPLICATION_CREDENTIALS to a file of credentials";

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::servers::{AZURITE_KEY, address, doctor, prefix, remote, s3};
-use crate::support::Home;
+use crate::support::{Home, Ran};
 
 fn says(found: &[String], parts: &[&str]) {
     let has = |finding: &String| parts.iter().all(|part| finding.contains(part));
@@ -191,7 +191,7 @@ fn s3_is_tried_and_each_wrong_setting_named() {
     fs::write(&file, text.replace("s3://larder/", "s3://no-such-bucket/")).expect("write");
     let said = broken(&home, &[]);
     assert!(said.contains("config.toml:2): there is no bucket \"no-such-bucket\""), "{said}");
-    assert!(said.contains("-> correct remote.url ("), "{said}");
+    assert!(said.contains("-> set remote.url ("), "{said}");
 }
 
 #[test]
@@ -257,20 +257,22 @@ fn webdav_is_tried() {
     assert!(!said.contains("guessed"), "{said}");
 }
 
-/// A server that gives every request this answer, or none; for what a real one cannot be made to say.
-fn answering(answer: Option<String>) -> String {
+/// A server that answers each request, given its first line, as told, or never; for what a real one cannot
+/// be made to say.
+fn answering(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
         let mut silent = Vec::new();
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
-            let Some(answer) = &answer else {
-                silent.push(stream);
-                continue;
-            };
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(answer.as_bytes());
+            let mut head = vec![0; 4096];
+            let length = stream.read(&mut head).unwrap_or(0);
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            match answer(head.lines().next().unwrap_or_default()) {
+                Some(answer) => drop(stream.write_all(answer.as_bytes())),
+                None => silent.push(stream),
+            }
         }
     });
     address
@@ -290,7 +292,7 @@ fn refusal(status: &str, code: &str, more: &str) -> String {
 fn clock_and_region_are_named() {
     let login = "access_key_id=a,secret_access_key=b,region=r";
     let said = |answer: String| {
-        let options = format!("{login},endpoint={}", answering(Some(answer)));
+        let options = format!("{login},endpoint={}", answering(move |_| Some(answer.clone())));
         let vars = [("LARDER_REMOTE", "s3://b"), ("LARDER_REMOTE_OPTIONS", options.as_str())];
         broken(&Home::new(), &vars)
     };
@@ -304,8 +306,44 @@ fn clock_and_region_are_named() {
 }
 
 #[test]
+fn what_only_maintenance_needs_is_noted() {
+    let address = answering(|request| {
+        let lists = request.contains("list-type");
+        let (status, code) =
+            if lists { ("403 Forbidden", "AccessDenied") } else { ("404 Not Found", "NoSuchKey") };
+        Some(refusal(status, code, ""))
+    });
+    let options = format!("access_key_id=a,secret_access_key=b,region=r,endpoint={address}");
+    let vars = [("LARDER_REMOTE", "s3://b"), ("LARDER_REMOTE_OPTIONS", options.as_str())];
+    let found = remote(&doctor(&Home::new(), &vars));
+    says(&found, &["note: it cannot be listed, as `larder remote gc` does: access denied"]);
+    let found =
+        remote(&doctor(&Home::new(), &[&vars[..], &[("LARDER_REMOTE_MODE", "read")]].concat()));
+    assert_eq!(found.len(), 1, "who only reads need not list: {found:#?}");
+}
+
+#[test]
 fn who_accepts_and_never_answers_is_given_up() {
-    let url = format!("{}/x", answering(None));
+    let url = format!("{}/x", answering(|_| None));
     let said = broken(&Home::new(), &[("LARDER_REMOTE", &url)]);
     assert!(said.contains("unavailable") && said.contains("no answer within"), "{said}");
+}
+
+#[test]
+fn the_state_of_a_remote_names_the_setting_too() {
+    let home = Home::new();
+    let status = |vars: &[(&str, &str)]| {
+        let mut command = home.larder();
+        command.args(["remote", "status"]).envs(vars.iter().copied());
+        let ran = Ran::of(&command.output().expect("larder runs"));
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+        home.larder().args(["agent", "--stop"]).envs(vars.iter().copied()).status().expect("runs");
+        ran.err
+    };
+    let none = status(&[]);
+    assert!(none.contains("no remote is configured"), "{none}");
+    let wrong = status(&[("LARDER_REMOTE", "bucket")]);
+    assert!(wrong.contains("a mistake in the settings; see `larder config`"), "{wrong}");
+    let unknown = status(&[("LARDER_REMOTE", "ftp://h/x")]);
+    assert!(unknown.contains("larder: LARDER_REMOTE: ftp:// is not supported"), "{unknown}");
 }

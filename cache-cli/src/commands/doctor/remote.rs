@@ -103,7 +103,7 @@ fn told(remote: &RemoteConfig, settings: &RemoteSettings, report: &Report) -> Ve
         (_, Access::ReadWrite) => "can be read",
     };
     let credentials = match &report.credentials {
-        Some(setting) => format!(", credentials from {}", place(remote, setting)),
+        Some(setting) => format!(", credentials from {}", remote.name_of(setting)),
         None => String::new(),
     };
     findings.push(Finding::fine(
@@ -149,7 +149,7 @@ fn neighbours(
     let url = settings.shown_url();
     let own = url.trim_end_matches('/');
     let fix =
-        format!("let {} name a prefix of its own, such as {own}/larder", place(remote, "url"));
+        format!("let {} name a prefix of its own, such as {own}/larder", remote.name_of("url"));
     Some(Finding::note(ABOUT, said, fix))
 }
 
@@ -206,11 +206,11 @@ fn refused(remote: &RemoteConfig, settings: &RemoteSettings, error: &StoreError)
             (format!("{setting}: {reason}"), "set this machine's clock".to_owned())
         }
         StoreError::Misconfigured { setting, reason } => {
-            let place = place(remote, setting);
-            (format!("{place}: {reason}"), format!("correct {place}"))
+            let place = remote.name_of(setting);
+            (format!("{place}: {reason}"), format!("set {place} right"))
         }
         StoreError::Denied { setting, reason } => {
-            let place = place(remote, setting);
+            let place = remote.name_of(setting);
             let fix = format!("let {place} name somebody who may use {url}");
             (format!("access denied ({place}): {reason}"), fix)
         }
@@ -227,66 +227,10 @@ fn refused(remote: &RemoteConfig, settings: &RemoteSettings, error: &StoreError)
             format!("{url} is unavailable: {reason}"),
             format!(
                 "see whether it can be reached from here, and {}; LARDER_REMOTE=off uses none",
-                place(remote, "option endpoint")
+                remote.name_of("option endpoint")
             ),
         ),
-        other => (format!("{url}: {other}"), format!("look at {}", place(remote, "url"))),
+        other => (format!("{url}: {other}"), format!("look at {}", remote.name_of("url"))),
     };
     Finding::broken(ABOUT, said, fix)
-}
-
-/// A setting by the name under which the user wrote it. The library calls the address `url`, and an
-/// option `option NAME`, perhaps within a larger text.
-fn place(remote: &RemoteConfig, setting: &str) -> String {
-    let place = |key: &str, origin: &Origin, variables: [&str; 1]| match origin {
-        Origin::Env(name) if variables.contains(name) => format!("{key} in {name}"),
-        Origin::Env(name) => (*name).to_owned(),
-        Origin::File { .. } => format!("remote.{key} ({origin})"),
-        Origin::Default => format!("remote.{key}"),
-    };
-    match setting {
-        "url" => return place("url", &remote.url.origin, [""]),
-        "remote.signing-key" => return place("signing-key", &remote.signing_key.origin, [""]),
-        "remote.trusted-keys" => return place("trusted-keys", &remote.trusted.origin, [""]),
-        _ => {}
-    }
-    let Some((before, option)) = setting.split_once("option ") else { return setting.to_owned() };
-    let origin = remote.options.get(option).map_or(&Origin::Default, |set| &set.origin);
-    let key = match origin {
-        Origin::Env(_) => option.to_owned(),
-        Origin::File { .. } | Origin::Default => format!("options.{option}"),
-    };
-    format!("{before}{}", place(&key, origin, ["LARDER_REMOTE_OPTIONS"]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_are_named_as_they_were_written() {
-        let mut remote = RemoteConfig::default();
-        let mut set = |name: &str, origin| {
-            let value = String::new();
-            remote.options.insert(name.to_owned(), Setting { value, origin });
-        };
-        let file = || Origin::File { path: "/c.toml".into(), line: 7 };
-        set("region", file());
-        set("endpoint", Origin::Env("SCCACHE_ENDPOINT"));
-        set("connection_string", Origin::Env("LARDER_REMOTE_OPTIONS"));
-        remote.url.origin = file();
-        for (setting, want) in [
-            ("url", "remote.url (/c.toml:7)"),
-            ("option region", "remote.options.region (/c.toml:7)"),
-            ("option endpoint", "SCCACHE_ENDPOINT"),
-            ("option profile", "remote.options.profile"),
-            (
-                "AccountKey in option connection_string",
-                "AccountKey in connection_string in LARDER_REMOTE_OPTIONS",
-            ),
-            ("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"),
-        ] {
-            assert_eq!(place(&remote, setting), want);
-        }
-    }
 }
