@@ -165,10 +165,21 @@ impl Remote {
             }
         }
         self.put_together(&mut index, &of_unit).await?;
-        self.depot.publish_index(&[*exact, *near], &index, now()).await?;
-        self.placed.put_build(&exact.0.to_hex(), &digest);
+        let lost = self.depot.publish_index(&[*exact, *near], &index, now()).await?;
         count(&self.counters.uploaded);
-        Ok(())
+        if lost.is_empty() {
+            self.placed.put_build(&exact.0.to_hex(), &digest);
+            return Ok(());
+        }
+        // Somebody removed packs that this machine held for there: their outcomes go up once more.
+        for ((_, outcome), unit) in of_unit.iter().zip(&index.units) {
+            let mut blobs = unit.record.entries.iter().flat_map(|entry| entry.outcome.blobs());
+            let is_lost = |pack: Pack| lost.contains(&pack);
+            if blobs.any(|(blob, _)| index.places.of(&blob).is_some_and(is_lost)) {
+                self.placed.forget(outcome);
+            }
+        }
+        Err(StoreError::Unavailable("packs were removed meanwhile; it is tried again".into()))
     }
 
     /// Packs outcomes anew that lie scattered in many small packs.

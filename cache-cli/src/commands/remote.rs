@@ -146,6 +146,10 @@ fn collected_text(collected: &Collected, dry_run: bool) -> String {
         text::count(collected.packs, "pack"),
         text::bytes(collected.pack_bytes),
     );
+    if collected.newer > 0 {
+        let records = text::count(collected.newer, "record");
+        out += &format!("{records} of a newer larder: no pack was removed\n");
+    }
     if collected.foreign > 0 {
         let records = text::count(collected.foreign, "record");
         out += &format!("{records} not of this cache's making, or not signed by a trusted key\n");

@@ -1,20 +1,20 @@
 //! A compile next to an outcome that is on its way: whoever shows a result first wins.
 //!
-//! The compiler has shown one with the first byte that it prints, mostly the notification of its
-//! metadata: dependents start then, so there is no way back. Until then the supply may still win: the
+//! The compiler has shown one with the first line that it prints about more than its sources, mostly the
+//! notification of its metadata: dependents start then, so there is no way back. Until then the supply may still win: the
 //! compiler and all that it started are stopped, and nothing of it was seen.
 
 use std::ffi::OsString;
 use std::io;
 use std::process::Child;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use super::execute::{self, Run, pass_streams};
 use super::stop;
-use super::streams::Sink;
+use super::streams::{Sink, is_artifact};
 use super::supply::{Choose, Coming, News};
 use super::unit::Unit;
 
@@ -31,7 +31,14 @@ enum Winner {
 struct Race<'r> {
     sink: &'r dyn Sink,
     winner: Mutex<Winner>,
+    /// What was printed that is no result.
+    held: Mutex<Vec<u8>>,
     cancel: Box<dyn Fn() + Send + Sync>,
+}
+
+/// The notification of the dependency information comes when the sources are read, and nobody waits for it.
+fn is_no_result(line: &[u8]) -> bool {
+    is_artifact(line) && memchr::memmem::find(line, br#""emit":"dep-info""#).is_some()
 }
 
 impl Race<'_> {
@@ -46,17 +53,35 @@ impl Race<'_> {
         }
         *won == winner
     }
+
+    /// The compiler has won, if it may: what was held back is passed on.
+    fn compiler_wins(&self) -> bool {
+        let wins = self.claim(Winner::Compiler);
+        if wins {
+            let held = std::mem::take(&mut *self.held());
+            if !held.is_empty() {
+                self.sink.stderr(&held);
+            }
+        }
+        wins
+    }
+
+    fn held(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Sink for Race<'_> {
     fn stdout(&self, bytes: &[u8]) {
-        if self.claim(Winner::Compiler) {
+        if self.compiler_wins() {
             self.sink.stdout(bytes);
         }
     }
 
     fn stderr(&self, bytes: &[u8]) {
-        if self.claim(Winner::Compiler) {
+        if self.claim(Winner::Nobody) && bytes.split_inclusive(|b| *b == b'\n').all(is_no_result) {
+            self.held().extend_from_slice(bytes);
+        } else if self.compiler_wins() {
             self.sink.stderr(bytes);
         }
     }
@@ -74,7 +99,12 @@ pub(super) fn run(
     coming: &mut dyn Coming,
     choose: Choose<'_>,
 ) -> io::Result<Option<Run>> {
-    let race = Race { sink, winner: Mutex::new(Winner::Nobody), cancel: coming.canceller() };
+    let race = Race {
+        sink,
+        winner: Mutex::new(Winner::Nobody),
+        held: Mutex::default(),
+        cancel: coming.canceller(),
+    };
     let (started, mut child) = execute::start(unit, extra)?;
     let pid = pid(&child)?;
     let streams = std::thread::scope(|scope| {
@@ -97,7 +127,7 @@ pub(super) fn run(
         // Not reaped before it is known who won: until then its number is its own.
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while matches!(waitid(WaitId::Pid(pid), ended), Err(rustix::io::Errno::INTR)) {}
-        race.claim(Winner::Compiler);
+        race.compiler_wins();
         streams
     });
     let status = child.wait()?;
