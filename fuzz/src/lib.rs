@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod bundle;
 pub mod dep_info;
 pub mod mutate;
 pub mod record;
@@ -25,10 +26,14 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "record_decode", check: record::check, words: record::WORDS },
     Target { name: "template", check: template::check, words: template::WORDS },
     Target { name: "args_parse", check: args::check, words: args::WORDS },
     Target { name: "dep_info", check: dep_info::check, words: dep_info::WORDS },
     Target { name: "trace_log", check: trace::check, words: trace::WORDS },
+    Target { name: "bundle_record", check: bundle::record::check, words: bundle::WORDS },
+    Target { name: "bundle_index", check: bundle::index::check, words: bundle::WORDS },
+    Target { name: "bundle_places", check: bundle::places::check, words: bundle::WORDS },
+    Target { name: "bundle_pack", check: bundle::pack::check, words: bundle::WORDS },
 ];

@@ -9,6 +9,8 @@ use cache_core::Record;
 use cache_rustc::args::{Invocation, parse};
 use cache_rustc::dep_info::DepInfo;
 use cache_rustc::trace::Trace;
+use cache_storage::bundle::{Index, Located, PackReader, Places};
+use futures::StreamExt;
 use larder_fuzz::TARGETS;
 
 fn folder(target: &str) -> std::path::PathBuf {
@@ -38,6 +40,11 @@ fn seeds_are_understood() {
     for name in ["rustc", "checksum", "crlf"] {
         assert!(DepInfo::parse(&seed("dep_info", name)).is_ok(), "{name}");
     }
+    assert!(Located::decode(&seed("bundle_record", "located")).is_ok());
+    assert!(Index::decode(&seed("bundle_index", "two-units")).is_ok_and(|it| it.units.len() == 2));
+    assert!(Places::decode(&seed("bundle_places", "two-packs")).is_ok());
+    assert_eq!(members(&seed("bundle_pack", "three-members")), Some(3));
+    assert_eq!(members(&seed("bundle_pack", "cut")), None);
     assert!(Trace::parse(&seed("trace_log", "session")).is_ok());
     assert!(Trace::parse(&seed("trace_log", "cut")).is_err());
     for (name, compiles) in [("cargo-lib", true), ("links", true), ("query", false)] {
@@ -52,4 +59,17 @@ fn seeds_are_understood() {
             "{name}: {invocation:?}"
         );
     }
+}
+
+/// How many members a pack has, if it is one.
+fn members(pack: &[u8]) -> Option<usize> {
+    let piece = futures::stream::iter([Ok(bytes::Bytes::copy_from_slice(pack))]).boxed();
+    let mut reader = PackReader::new(piece);
+    futures::executor::block_on(async {
+        let mut count = 0;
+        while let Some(group) = reader.next_group().await.ok()? {
+            count += group.len();
+        }
+        Some(count)
+    })
 }

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use super::bundle_record::{self, BundleRecord};
 use super::registration::{self, CONDEMNED, Registration};
 use super::{Damage, Depot, Located, Pack, codec, located};
-use crate::{Expected, Result, Revision, StoredRecord};
+use crate::{Expected, Result, Revision};
 
 /// How a depot is cleaned. Times are in seconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,15 @@ impl Kind {
     }
 }
 
+/// What became of a record.
+enum Found {
+    Removed,
+    Leads(Vec<Digest>),
+    Registers(Registration, Revision),
+    Newer,
+    Foreign,
+}
+
 /// What a look at all records has found.
 #[derive(Default)]
 struct Seen {
@@ -123,37 +132,45 @@ impl Depot {
     async fn look(&self, options: CollectOptions, collected: &mut Collected) -> Result<Seen> {
         let mut seen = Seen::default();
         let keys = self.store.list_records().await?;
-        let read = keys.map(|key| async {
-            let key = key?;
-            Ok((key, self.store.get_record(&key).await?))
-        });
-        let mut records = read.buffer_unordered(AT_ONCE).boxed();
-        while let Some(next) = records.next().await {
-            let (key, found): (RecipeKey, _) = next?;
-            let Some(StoredRecord { bytes, revision }) = found else {
-                // Listed, and not there for us: a record that nobody trusted has signed.
-                collected.foreign += 1;
-                continue;
-            };
-            match Kind::of(&bytes) {
-                Kind::Leads(created, _) if created < options.before => {
-                    collected.old_records += 1;
-                    if !options.dry_run {
-                        self.store.delete_record(&key).await?;
-                    }
-                }
-                Kind::Leads(_, to) => {
+        let mut records = keys
+            .map(|key| async { self.look_at(key?, options).await })
+            .buffer_unordered(AT_ONCE)
+            .boxed();
+        // Nothing else is waited for here: those that are not polled may hold all places of a limit.
+        while let Some(found) = records.next().await {
+            match found? {
+                Found::Removed => collected.old_records += 1,
+                Found::Leads(to) => {
                     collected.records += 1;
                     seen.alive.extend(to);
                 }
-                Kind::Registers(registration) if registration.key() == key => {
+                Found::Registers(registration, revision) => {
                     seen.packs.insert(registration.pack.digest, (registration, revision));
                 }
-                Kind::Newer => collected.newer += 1,
-                Kind::Registers(_) | Kind::Foreign => collected.foreign += 1,
+                Found::Newer => collected.newer += 1,
+                Found::Foreign => collected.foreign += 1,
             }
         }
         Ok(seen)
+    }
+
+    async fn look_at(&self, key: RecipeKey, options: CollectOptions) -> Result<Found> {
+        // Listed, and not there for us: a record that nobody trusted has signed.
+        let Some(found) = self.store.get_record(&key).await? else { return Ok(Found::Foreign) };
+        Ok(match Kind::of(&found.bytes) {
+            Kind::Leads(created, _) if created < options.before => {
+                if !options.dry_run {
+                    self.store.delete_record(&key).await?;
+                }
+                Found::Removed
+            }
+            Kind::Leads(_, to) => Found::Leads(to),
+            Kind::Registers(registration) if registration.key() == key => {
+                Found::Registers(registration, found.revision)
+            }
+            Kind::Newer => Found::Newer,
+            Kind::Registers(_) | Kind::Foreign => Found::Foreign,
+        })
     }
 
     /// Removes a pack, unless its registration has changed since it was read.

@@ -24,14 +24,14 @@
 //!
 //! | thing        | bytes                                                                             |
 //! |--------------|-----------------------------------------------------------------------------------|
-//! | pack         | `89 6C 64 70` version (1) zeros (3), then groups: member count (4), members: digest (32), size (8); stored length (8), one zstd frame of all members (window of at most 2²³ bytes) |
+//! | pack         | `89 6C 64 70` version (1) zeros (3), then groups: member count (4), members: digest (32), size (8); stored length (8), one zstd frame of all members (window of at most 2²³ bytes), zeros up to a 1024th of them |
 //! | located      | `89 6C 64 6C` version (1) zeros (3), record (bytes), places, BLAKE3 of all before (32) |
 //! | places       | pack count (4), packs: digest (32), stored size (8); blob count (4), blobs: digest (32), pack's position (4) |
 //! | bundle       | `89 6C 64 62` version (1) zeros (3), created (8, seconds since the epoch), index: digest (32), size (8); pack count (4), packs: digest (32), stored size (8); BLAKE3 of all before (32) |
 //! | index        | `89 6C 64 69` version (1) zeros (3), plain length (8), one zstd frame of: places, snapshot record (bytes), snapshot (bytes), unit count (4), units: key (32), record (bytes) |
 //! | registration | `89 6C 64 67` version (1) zeros (3), created (8), digest (32), stored size (8), BLAKE3 of all before (32) |
 //!
-//! Lengths and counts are compared with the bytes that remain before anything is reserved; a frame is never
+//! Packs and blobs ascend, each once. Lengths and counts are compared with the bytes that remain before anything is reserved; a frame is never
 //! inflated beyond what was announced, and an index is announced to have at most [`MAX_INDEX`] bytes.
 
 mod bundle_record;

@@ -22,6 +22,12 @@ const MOST_RATIO: u64 = 1024;
 /// Most plain bytes that are made at a time.
 const PIECE: usize = 128 << 10;
 
+/// How long a group of so many plain bytes has to be stored at least. zstd makes far less of zeros; then the
+/// writer adds some.
+pub(super) const fn least_stored(plain: u64) -> u64 {
+    plain.saturating_sub(PIECE as u64).div_ceil(MOST_RATIO)
+}
+
 /// A member of a pack, by what the pack says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -119,8 +125,7 @@ impl<'a> PackReader<'a> {
         self.want(8).await?;
         self.stored = self.buffer.get_u64_le();
         let plain = members.iter().try_fold(0_u64, |sum, member| sum.checked_add(member.size));
-        let most = self.stored.saturating_mul(MOST_RATIO).saturating_add(PIECE as u64);
-        if plain.is_none_or(|plain| plain > most) {
+        if plain.is_none_or(|plain| least_stored(plain) > self.stored) {
             return Err(damaged(Damage::Value));
         }
         Ok(Some(members))

@@ -100,7 +100,7 @@ impl PackWriter {
             }
         }
         encoder.finish().map_err(|error| self.failed(error))?;
-        let end = self.file.stream_position().map_err(|error| self.failed(error))?;
+        let end = self.pad(length_at + 8, blobs).map_err(|error| self.failed(error))?;
         let stored = end - length_at - 8;
         self.seek(length_at)
             .and_then(|()| self.file.write_all(&stored.to_le_bytes()))
@@ -108,6 +108,15 @@ impl PackWriter {
             .map_err(|error| self.failed(error))?;
         self.length = end;
         Ok(())
+    }
+
+    /// Adds zeros to a frame that is too short for its blobs to be read. Gives where it ends.
+    fn pad(&mut self, start: u64, blobs: &[(Digest, u64)]) -> io::Result<u64> {
+        let end = self.file.stream_position()?;
+        let plain = blobs.iter().fold(0_u64, |sum, (_, size)| sum.saturating_add(*size));
+        let missing = pack_reader::least_stored(plain).saturating_sub(end - start);
+        io::copy(&mut io::repeat(0).take(missing), &mut self.file)?;
+        Ok(end + missing)
     }
 
     /// An encoder that finds in a library the metadata that came before it.

@@ -91,15 +91,21 @@ impl Places {
         Ok(places)
     }
 
+    /// One set of places has one encoding: blobs ascend, and each pack has one of them.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, Damage> {
         let packs = read_packs(reader)?;
+        let mut used = vec![false; packs.len()];
         let mut places = BTreeMap::new();
         for _ in 0..reader.count(PLACE_LEN)? {
             let blob = reader.digest()?;
             let at = usize::try_from(reader.u32()?).map_err(|_| Damage::Value)?;
+            if places.last_key_value().is_some_and(|(last, _)| *last >= blob) {
+                return Err(Damage::Value);
+            }
             places.insert(blob, *packs.get(at).ok_or(Damage::Value)?);
+            used[at] = true;
         }
-        Ok(Self(places))
+        if used.contains(&false) { Err(Damage::Value) } else { Ok(Self(places)) }
     }
 }
 
@@ -112,9 +118,15 @@ pub(super) fn put_packs(out: &mut Vec<u8>, packs: &[Pack]) {
     }
 }
 
-/// Reads a list of packs.
+/// Reads a list of packs, which must ascend.
 pub(super) fn read_packs(reader: &mut Reader<'_>) -> Result<Vec<Pack>, Damage> {
-    (0..reader.count(PACK_LEN)?)
-        .map(|_| Ok(Pack { digest: reader.digest()?, size: reader.u64()? }))
-        .collect()
+    let mut packs: Vec<Pack> = Vec::new();
+    for _ in 0..reader.count(PACK_LEN)? {
+        let next = Pack { digest: reader.digest()?, size: reader.u64()? };
+        if packs.last().is_some_and(|last| *last >= next) {
+            return Err(Damage::Value);
+        }
+        packs.push(next);
+    }
+    Ok(packs)
 }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cache_core::{Digest, RecipeKey};
 use cache_storage::bundle::{CollectOptions, Collected, Depot, Index, Parcel};
+use cache_storage::layers::{Clock, StackOptions, SystemClock};
 use cache_storage::testing::{Fault, FaultyStore};
 use cache_storage::{Expected, MemoryStore, Result, Store, StoreError};
 use futures::executor::block_on;
 
+use crate::slow::Slow;
 use crate::tools::{
     DAY, LONG_AGO, NOW, build, fetch, nothing_leads_astray, outcome, publish, put_blob,
 };
@@ -195,4 +198,23 @@ fn a_blob_that_is_none_of_the_depots_stays() {
     let blob = block_on(put_blob(&*all.remote, &Bytes::from_static(b"somebody's")));
     assert_eq!(all.collect().unwrap().orphans, 2);
     assert_eq!(block_on(all.remote.contains_blobs(&[blob])).unwrap(), [true]);
+}
+
+/// Who has more requests under way than a limit has places must not wait for another place in between.
+#[test]
+fn a_collection_does_not_wait_for_itself() {
+    let all = Fixture::new();
+    for n in 0..100 {
+        let one = block_on(outcome(&*all.local, &n.to_string(), 10, LONG_AGO));
+        let depot = Depot::new(all.remote.clone());
+        block_on(publish(&depot, &*all.local, &[one], &[build("old")], LONG_AGO)).unwrap();
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let store = StackOptions::default().wrap(Arc::new(Slow(all.remote.clone())), &clock).store;
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || tell.send(block_on(Depot::new(store).collect(OPTIONS))));
+    let done = told.recv_timeout(Duration::from_secs(120)).expect("it ends").unwrap();
+    // A hundred records more, and the one build that was replaced each time.
+    assert_eq!((done.old_records, done.records), (102, 2));
+    block_on(nothing_leads_astray(all.remote, "afterwards"));
 }

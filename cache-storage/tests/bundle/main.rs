@@ -13,4 +13,5 @@ mod packing;
 #[path = "../object/servers.rs"]
 mod servers;
 mod signed;
+mod slow;
 mod tools;
