@@ -9,5 +9,6 @@ mod proxy;
 mod requests;
 mod servers;
 mod settings;
+mod survey;
 mod tls;
 mod tools;
