@@ -55,8 +55,8 @@ pub struct Limits {
     /// For an answer, and from each part of a stream to the next. An execution is not bound by it.
     /// Default: 10 s.
     pub idle: Duration,
-    /// A connection in use is probed after being silent for so long, and given up if the probe is
-    /// not answered in `idle`. Default: 30 s. Servers may object to less than 10 s.
+    /// TCP asks the other side for a sign of life after hearing nothing for so long, and gives up
+    /// after a second such time. Default: 30 s.
     pub keepalive: Duration,
     /// How often a request is repeated when the engine was not reached or says that it is
     /// overloaded. Default: 3.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as pb;
 use prost::Message;
@@ -18,6 +19,9 @@ use crate::{ReapiConfig, RemoteError, Result};
 /// What requests are sent through.
 pub(crate) type Service = InterceptedService<Channel, Headers>;
 
+/// The pause between HTTP/2 pings. Servers close a connection that has more than one in five
+/// minutes, whatever is going on in it (gRPC's proposal A8: `permit_keepalive_time`).
+const PING: Duration = Duration::from_secs(330);
 /// A reader that stops in the middle of a blob holds so many unread bytes…
 const STREAM_WINDOW: u32 = 1 << 20;
 /// …of so many that the connection may hold: beyond 64 such readers others would wait for them.
@@ -36,7 +40,10 @@ pub(crate) fn open(config: &ReapiConfig, address: &Address) -> Result<Service> {
         .and_then(|endpoint| endpoint.user_agent(concat!("larder/", env!("CARGO_PKG_VERSION"))))
         .map_err(wrong)?
         .connect_timeout(config.limits.connect)
-        .http2_keep_alive_interval(config.limits.keepalive)
+        .tcp_keepalive(Some(config.limits.keepalive))
+        .tcp_keepalive_interval(Some(config.limits.keepalive / 3))
+        .tcp_keepalive_retries(Some(3))
+        .http2_keep_alive_interval(PING)
         .keep_alive_timeout(config.limits.idle)
         .tcp_nodelay(true)
         .initial_stream_window_size(STREAM_WINDOW)

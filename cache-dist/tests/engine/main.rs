@@ -1,4 +1,6 @@
 //! Against a real engine: `cargo xtask servers` runs one.
 
+mod execute;
+mod rustc;
 mod server;
 mod store;

@@ -23,3 +23,11 @@ pub(crate) fn config() -> Option<ReapiConfig> {
     let limits = Limits { connect: long, idle: long, ..Limits::default() };
     Some(ReapiConfig { limits, ..ReapiConfig::new(url) })
 }
+
+/// A text that no other test and no earlier run has.
+pub(crate) fn unique_text() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{:?} {} {count}", std::time::SystemTime::now(), std::process::id())
+}

@@ -8,7 +8,7 @@ use cache_dist::{ReapiConfig, ReapiStore};
 use cache_storage::{Expected, Store, StoreError, append_entry, conformance};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::server::config;
+use crate::server::{config, unique_text};
 
 #[tokio::test]
 async fn the_store_keeps_the_contract() {
@@ -32,7 +32,7 @@ fn open(config: &ReapiConfig) -> ReapiStore {
 
 /// Bytes that no other test and no earlier run has.
 fn unique(length: usize) -> Bytes {
-    let seed = format!("{:?} {}", std::time::SystemTime::now(), std::process::id());
+    let seed = unique_text();
     let mut bytes = vec![0; length];
     blake3::Hasher::new().update(seed.as_bytes()).finalize_xof().fill(&mut bytes);
     bytes.into()
