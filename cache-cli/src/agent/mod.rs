@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! <state>/agent-v1/<build>/socket     where it listens; <build> is that of the program: others coexist
-//! <state>/agent-v1/<build>/lock       flock(2): there is one
+//! <state>/agent-v1/<build>/lock       flock(2) while it lives: there is one; its process number
 //! <state>/agent-v1/<build>/avoid      it was asked and did not answer: nobody asks for some seconds
 //! <state>/remotes-v1/<remote>/history.json   how fast the remote was
 //! <state>/remotes-v1/<remote>/spool/         what is to be uploaded, an empty file each
@@ -23,6 +23,7 @@ mod budget;
 mod client;
 mod download;
 mod history;
+mod instance;
 mod placed;
 mod progress;
 mod protocol;
@@ -34,6 +35,7 @@ mod supply;
 mod upload;
 
 pub(crate) use client::{Client, Got};
+pub(crate) use instance::end_all;
 pub(crate) use protocol::{Ask, Left, Reply};
 pub(crate) use remote::signed;
 pub(crate) use server::serve;

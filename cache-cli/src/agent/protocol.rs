@@ -38,8 +38,6 @@ pub(crate) enum Ask {
     Push,
     /// How things are.
     Status,
-    /// End.
-    Stop,
 }
 
 /// The answer to an offer: an outcome's digest in hex, or none.

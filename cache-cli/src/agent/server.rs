@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,9 +15,9 @@ use cache_core::{Digest, RecipeKey};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
 
 use super::ask::Conversation;
+use super::instance;
 use super::protocol::{Ask, Left, Reply, Request};
 use super::remote::{Remote, locked};
 use super::status;
@@ -37,25 +38,38 @@ const WORKERS: usize = 4;
 pub(crate) fn serve(dir: &Path, idle: Duration) -> ExitCode {
     // Not a part of the build that started it: its terminal's signals are not for this process.
     let _ = rustix::process::setsid();
+    close_inherited();
     let Some((listener, _lock)) = listen(dir) else { return ExitCode::FAILURE };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
     let Ok(runtime) = runtime else { return ExitCode::FAILURE };
     let served = runtime.block_on(async {
         let listener = UnixListener::from_std(listener)?;
-        Arc::new(Agent::new(idle)).run(listener).await
+        Arc::new(Agent::new(idle)).run(listener, &dir.join("socket")).await
     });
-    let _ = fs::remove_file(dir.join("socket"));
+    if served.is_ok() {
+        let _ = fs::remove_file(dir.join("socket"));
+    }
     // What is under way is begun again by the next one.
     runtime.shutdown_background();
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Closes what the build that started this had open, such as the pipe of its job tokens or of whoever reads
+/// its output to the end. Nothing of this process's own is open yet.
+fn close_inherited() {
+    let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    for number in numbers.collect::<Vec<_>>().into_iter().filter(|number| *number > 2) {
+        // The directory that was listed is among them, and closed already.
+        let _ = nix::unistd::close(number);
+    }
+}
+
 /// Listens, and tells whoever started this. `None` when another one does already.
 fn listen(dir: &Path) -> Option<(std::os::unix::net::UnixListener, File)> {
     fs::create_dir_all(dir).ok()?;
-    let lock = File::options().create(true).append(true).open(dir.join("lock")).ok()?;
-    lock.try_lock().ok()?;
+    let lock = instance::take(dir)?;
     let _ = fs::remove_file(dir.join("socket"));
     let handle = File::open(dir).ok()?;
     let path = format!("/proc/self/fd/{}/socket", handle.as_raw_fd());
@@ -75,7 +89,6 @@ struct Agent {
     connections: AtomicUsize,
     last: Mutex<Instant>,
     idle: Duration,
-    end: Notify,
 }
 
 /// A remote, and when its spool is next looked at.
@@ -93,11 +106,12 @@ impl Agent {
             connections: AtomicUsize::new(0),
             last: Mutex::new(Instant::now()),
             idle,
-            end: Notify::new(),
         }
     }
 
-    async fn run(self: Arc<Self>, listener: UnixListener) -> io::Result<()> {
+    async fn run(self: Arc<Self>, listener: UnixListener, socket: &Path) -> io::Result<()> {
+        let file = |path: &Path| Some(fs::symlink_metadata(path).ok()?.ino());
+        let own = file(socket);
         let mut terminate = signal(SignalKind::terminate())?;
         let mut look = tokio::time::interval(LOOK);
         loop {
@@ -111,10 +125,13 @@ impl Agent {
                     if self.is_idle() {
                         return Ok(());
                     }
+                    if file(socket) != own {
+                        // Nobody finds this agent any more.
+                        return Err(io::ErrorKind::NotFound.into());
+                    }
                     self.upload_what_is_quiet();
                 }
                 _ = terminate.recv() => return Ok(()),
-                () = self.end.notified() => return Ok(()),
             }
         }
     }
@@ -145,11 +162,6 @@ impl Agent {
 
     async fn answer(&self, talk: &mut Conversation) -> io::Result<()> {
         let request: Request = talk.hear().await?.parse()?;
-        if request.ask == Ask::Stop {
-            talk.say(&Reply::Done).await?;
-            self.end.notify_one();
-            return Ok(());
-        }
         let open = match self.open(request.remote) {
             Ok(open) => open,
             Err(why) => return talk.say(&Reply::Nothing { why }).await,
@@ -170,7 +182,6 @@ impl Agent {
                 talk.say(&Reply::Pushed(pushed)).await
             }
             Ask::Status => talk.say(&Reply::Status(status::of(&open.remote))).await,
-            Ask::Stop => Ok(()),
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::agent::{self, Ask, Client};
+use super::push::wait_for_snapshots;
+use crate::agent;
 use crate::config::Config;
 use crate::places;
 
@@ -19,7 +20,7 @@ pub(super) struct Agent {
     /// Leave after so many milliseconds without anything to do
     #[arg(long, default_value_t = 600_000, requires = "serve")]
     idle_ms: u64,
-    /// End the agent, if there is one
+    /// End the agent, also those of other versions, and wait until they are gone
     #[arg(long)]
     stop: bool,
 }
@@ -33,11 +34,10 @@ pub(super) fn run(agent: &Agent) -> ExitCode {
         eprintln!("larder: the agent starts by itself; `larder agent --stop` ends it");
         return ExitCode::from(2);
     }
-    let config = Config::load();
-    let remote = places::open(&config).0.and_then(|places| agent::settings(&config, &places));
-    let client = remote.and_then(|remote| Client::new(remote).ok());
-    if let Some(mut asked) = client.and_then(|client| client.send(Ask::Stop)) {
-        asked.reply(Duration::from_secs(10));
+    if let (Some(places), _) = places::open(&Config::load()) {
+        // Who writes a build down tells the agent, and would start another one.
+        wait_for_snapshots(&places.state);
+        agent::end_all(&places.state);
     }
     ExitCode::SUCCESS
 }

@@ -40,7 +40,7 @@ pub(super) fn run(wait: bool) -> Result<bool> {
 }
 
 /// A build that has just ended is written down by a process that waited for its end.
-fn wait_for_snapshots(state: &Path) {
+pub(super) fn wait_for_snapshots(state: &Path) {
     let began = Instant::now();
     while Journal::being_written(state) > 0 && began.elapsed() < SNAPSHOTS {
         sleep(Duration::from_millis(20));

@@ -65,6 +65,7 @@ fn as_json(history: &History, places: &Places, disk: Option<&Disk>) -> Value {
         "queries": totals.queries,
         "not_stored": totals.not_stored,
         "faults": totals.faults,
+        "remote": totals.remote,
         "bytes": {
             "linked": totals.linked_bytes,
             "copied": totals.copied_bytes,
@@ -118,6 +119,9 @@ fn as_text(history: &History, places: &Places, disk: Option<&Disk>, config: &Con
     let _ = writeln!(out, "{:<11} {}", "Queries", totals.queries);
     if !totals.not_stored.is_empty() {
         group(&mut out, "Not stored", &totals.not_stored);
+    }
+    if !totals.remote.is_empty() {
+        group(&mut out, "Remote", &totals.remote);
     }
     let _ = writeln!(
         out,

@@ -15,7 +15,7 @@ mod fold;
 mod log;
 mod totals;
 
-use cache_rustc::engine::{Miss, Report, Served, Spans};
+use cache_rustc::engine::{Miss, Report, Served, Spans, Supplied};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use fold::{History, zero};
@@ -72,6 +72,10 @@ pub(crate) struct Event {
     /// The recipe's fields, for a miss of a recipe that is in no record.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) recipe: Vec<(String, String)>,
+    /// What the remote had to do with it: `brought`, `overtook`, `too-late` or `nothing`; empty when it was
+    /// not asked.
+    #[serde(skip_serializing_if = "empty")]
+    pub(crate) remote: String,
     /// What the stored execution took, for a hit.
     #[serde(skip_serializing_if = "zeroed")]
     pub(crate) saved_us: u64,
@@ -161,6 +165,7 @@ impl Event {
             copied: report.copied_bytes,
             stored: report.stored_bytes,
             faults: report.faults.clone(),
+            remote: supplied(report.supplied).into(),
             ..Self::default()
         };
         match &report.served {
@@ -203,6 +208,16 @@ impl Event {
     /// Whether this is about a unit, not a question such as `rustc -vV`.
     pub(crate) fn is_unit(&self) -> bool {
         self.did != Did::Through || !(self.why == "query" || self.crate_name.is_empty())
+    }
+}
+
+fn supplied(supplied: Supplied) -> &'static str {
+    match supplied {
+        Supplied::NotAsked => "",
+        Supplied::Nothing => "nothing",
+        Supplied::Brought => "brought",
+        Supplied::Overtook => "overtook",
+        Supplied::TooLate => "too-late",
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Totals {
     pub(crate) not_stored: Counts,
     /// Troubles that did not change a result.
     pub(crate) faults: Counts,
+    /// Units for which the remote was asked, by what came of it.
+    pub(crate) remote: Counts,
     /// Bytes of outputs that share the store's blocks.
     pub(crate) linked_bytes: u64,
     /// Bytes of outputs that were written.
@@ -54,6 +56,9 @@ impl Totals {
             }
             Did::Through if event.is_unit() => count(&mut self.uncacheable, class(&event.why)),
             Did::Through => self.queries += 1,
+        }
+        if !event.remote.is_empty() {
+            count(&mut self.remote, &event.remote);
         }
         for fault in &event.faults {
             count(&mut self.faults, class(fault));

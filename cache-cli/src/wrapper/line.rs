@@ -35,6 +35,9 @@ fn line(event: &Event) -> String {
     if !event.not_stored.is_empty() {
         pair(&mut line, "not_stored", &event.not_stored);
     }
+    if !event.remote.is_empty() {
+        pair(&mut line, "remote", &event.remote);
+    }
     let times = &event.us;
     for (name, us) in [
         ("start", times.start),
