@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cache_dist::{
     Action, Control, DigestFunction, Directory, Executor, FileDigests, InputBuilder, LocalExecutor,
-    Node, scan,
+    scan,
 };
 
 use crate::execute::{outputs, remote};
