@@ -1,4 +1,4 @@
-//! A PostgreSQL server with an empty database cluster of its own.
+//! A `PostgreSQL` server with an empty database cluster of its own.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -19,7 +19,7 @@ const VERSIONS: &str = "/usr/lib/postgresql";
 /// The user that Debian's package makes: the server refuses to run as root.
 const USER: &str = "postgres";
 
-/// Starts a server; returns it with its address for SQLAlchemy, with the driver that BuildGrid
+/// Starts a server; returns it with its address for `SQLAlchemy`, with the driver that BuildGrid
 /// works with, whatever that library takes by itself. Nothing in it survives a power cut.
 pub(super) fn start(data: &Path) -> Result<(Server, String)> {
     debian(&["postgresql"], || programs().is_some())?;
