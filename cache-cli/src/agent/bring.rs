@@ -162,7 +162,10 @@ impl Remote {
                     let least = if build > left { LOOK * 3 } else { Duration::ZERO };
                     match budget::outcome(left, cost) {
                         Some(wait) => talk.say(&Reply::Wait { ms: ms(wait.max(least)) }).await?,
-                        None => return Ok(false),
+                        None => {
+                            self.none_ahead(&packs);
+                            return Ok(false);
+                        }
                     }
                 }
             }
@@ -304,7 +307,7 @@ impl Remote {
             if !order.is_empty() && remote.estimate(&order) < here {
                 remote.begin_build(here);
                 for pack in order {
-                    remote.begin(pack);
+                    remote.begin_ahead(pack);
                 }
             }
         });

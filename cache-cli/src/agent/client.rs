@@ -20,8 +20,8 @@ use crate::config::RemoteSettings;
 const FIRST_REPLY: Duration = Duration::from_millis(400);
 /// What an agent needs to start.
 const START: Duration = Duration::from_millis(500);
-/// How long one that did not answer is not asked again.
-const AVOID: Duration = Duration::from_secs(10);
+/// How long one that did not answer is not asked again: past that, it costs one short wait again.
+const AVOID: Duration = Duration::from_secs(60);
 
 /// Asks the agent.
 #[derive(Clone, Debug)]
@@ -63,6 +63,12 @@ impl Client {
         let request = Message::json(&Request { remote: self.remote.clone(), ask });
         protocol::write(&asked.stream, &request).ok()?;
         Some(asked)
+    }
+
+    /// Asks, after starting an agent if nobody is there; `None` when nobody answers.
+    pub(crate) fn ask_anybody(&self, ask: &Ask) -> Option<Asked> {
+        let asked = self.ask(ask.clone());
+        asked.or_else(|| self.start().then(|| self.ask(ask.clone()))?)
     }
 
     /// Asks; `None` when nobody is there or nobody answers.

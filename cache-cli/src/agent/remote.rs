@@ -43,6 +43,7 @@ pub(super) struct Counters {
     pub(super) unwanted: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) damaged: AtomicU64,
+    pub(super) dropped: AtomicU64,
     pub(super) bytes_down: AtomicU64,
     pub(super) uploaded: AtomicU64,
     pub(super) gone: AtomicU64,
@@ -186,7 +187,12 @@ impl Remote {
     /// Notes what an error says of the remote.
     pub(super) fn troubled(&self, error: &StoreError) {
         *locked(&self.trouble) = Some(error.to_string());
-        if !matches!(error, StoreError::BlobAbsent(_) | StoreError::Corrupt { .. }) {
+        // These are answers, and came in time.
+        let answered = matches!(
+            error,
+            StoreError::BlobAbsent(_) | StoreError::Corrupt { .. } | StoreError::Refused(_)
+        );
+        if !answered {
             self.history().failed();
         }
     }

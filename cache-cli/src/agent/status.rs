@@ -26,6 +26,7 @@ pub(super) fn of(remote: &Remote) -> Value {
         let ignored = signed.ignored();
         json!({ "unsigned": ignored.unsigned, "foreign": ignored.foreign, "forged": ignored.forged })
     });
+    let unread = remote.depot.unread();
     json!({
         "version": 1,
         "access": remote.settings.access.name(),
@@ -42,8 +43,13 @@ pub(super) fn of(remote: &Remote) -> Value {
         "not_worth": of(&counters.not_worth),
         "none_holds": of(&counters.unwanted),
         "failed": of(&counters.failed),
-        "damaged": of(&counters.damaged) + remote.stack.verified.corrupt(),
+        "dropped": of(&counters.dropped),
+        "damaged": of(&counters.damaged) + remote.stack.verified.corrupt() + unread.damaged,
+        "other_version": unread.other_version,
+        "not_ours": unread.foreign,
         "ignored": ignored,
+        "under_way": remote.progress().under_way(),
+        "bytes_read": remote.bytes_read(),
         "bytes_down": of(&counters.bytes_down),
         "uploaded": of(&counters.uploaded),
         "gone_before_upload": of(&counters.gone),
