@@ -77,9 +77,7 @@ pub(super) struct Remote {
     /// What the remote said last, if it was not good.
     trouble: Mutex<Option<String>>,
     /// When somebody last asked for something that a build waits for.
-    busy: Mutex<Instant>,
-    /// Held while uploading.
-    pub(super) uploading: tokio::sync::Mutex<()>,
+    busy: Mutex<Option<Instant>>,
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -115,8 +113,7 @@ impl Remote {
             progress: Mutex::default(),
             worth_until: Mutex::default(),
             trouble: Mutex::default(),
-            busy: Mutex::new(Instant::now()),
-            uploading: tokio::sync::Mutex::default(),
+            busy: Mutex::default(),
         })
     }
 
@@ -208,10 +205,11 @@ impl Remote {
 
     /// Notes that a build waits for something.
     pub(super) fn touch(&self) {
-        *locked(&self.busy) = Instant::now();
+        *locked(&self.busy) = Some(Instant::now());
     }
 
-    pub(super) fn touched(&self) -> Instant {
+    /// When that was last.
+    pub(super) fn touched(&self) -> Option<Instant> {
         *locked(&self.busy)
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn run(remote: Remote) -> Result<bool> {
 pub(super) fn client() -> Result<(RemoteConfig, Client)> {
     let (config, settings) = settings()?;
     let client = Client::new(settings).context("this program's own file cannot be found")?;
-    Ok((config, client))
+    Ok((config, client.patient()))
 }
 
 fn settings() -> Result<(RemoteConfig, RemoteSettings)> {
@@ -70,7 +70,7 @@ fn settings() -> Result<(RemoteConfig, RemoteSettings)> {
 
 fn status(json: bool) -> Result<bool> {
     let (config, client) = client()?;
-    let Some(mut asked) = client.ask_anybody(&Ask::Status) else { bail!("the agent cannot be started") };
+    let Some(mut asked) = client.insist(&Ask::Status) else { bail!("the agent cannot be started") };
     match asked.reply(Duration::from_secs(10)) {
         Got::Reply(Reply::Status(status)) if json => println!("{status:#}"),
         Got::Reply(Reply::Status(status)) => print!("{}", as_text(&config, &client, &status)),

@@ -51,9 +51,7 @@ fn one_that_hangs_is_waited_for_once() {
     checkout.cargo(&["clean"]).good();
     machine.build("another/ws");
     assert_eq!(avoided().expect("it still is"), since, "nobody has asked it again");
-    machine.signal("-CONT");
-    // Who asks by hand and finds it avoided ends it first.
-    machine.larder(&["agent", "--stop"]).good();
+    // Who asks by hand waits longer, and ends it then.
     machine.push();
     assert_eq!(machine.spooled(), 0);
 }
@@ -66,7 +64,8 @@ fn one_that_speaks_otherwise_is_of_no_use_and_no_harm() {
     let dir = machine.agent_dirs().remove(0);
     machine.larder(&["agent", "--stop"]).good();
     let asked = Arc::new(AtomicUsize::new(0));
-    for answer in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"\x09\0\0\0\0{\"new\":1}", b"\0\0\0\0\0", b""] {
+    for answer in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"\x09\0\0\0\0{\"new\":1}", b"\0\0\0\0\0", b""]
+    {
         let _ = std::fs::remove_file(dir.join("socket"));
         let _ = std::fs::remove_file(dir.join("avoid"));
         let listener = UnixListener::bind(dir.join("socket")).expect("its place");
@@ -121,34 +120,39 @@ fn another_version_has_an_agent_of_its_own() {
 
 #[test]
 fn each_is_served_with_its_own_settings() {
-    let Some(bucket) = Bucket::s3() else { return };
-    let first = Machine::new(&bucket.vars);
-    first.build("ws");
-    first.push();
+    let (Some(bucket), Some(other)) = (Bucket::s3(), Bucket::s3()) else { return };
+    for bucket in [&bucket, &other] {
+        let first = Machine::new(&bucket.vars);
+        first.build("ws");
+        first.push();
+    }
     some_machine(|| {
-        // One agent, two projects that are built at once: one with credentials that are wrong, one whose
-        // are right.
+        // One agent, two projects that are built at once: one with credentials that are right, the other
+        // with another remote and wrong ones.
         let machine = Machine::new(&bucket.vars);
-        let counter = machine.count_compilers();
         machine.status();
-        let (good, bad) = (machine.checkout("good/ws", &project()), machine.checkout("bad/ws", &project()));
-        let elsewhere = machine.root.join("elsewhere");
-        let mut with_wrong = bad.command(&["build"]);
-        with_wrong.env("AWS_SECRET_ACCESS_KEY", "guessed").env("LARDER_REMOTE_MODE", "read");
-        with_wrong.env("CARGO_TARGET_DIR", &elsewhere);
-        let mut with_right = good.command(&["build"]);
-        let (wrong, right) = std::thread::scope(|scope| {
-            let wrong = scope.spawn(|| Run::of(&mut with_wrong, None).good());
-            let right = Run::of(&mut with_right, None).good();
-            (wrong.join().expect("it ends"), right)
+        let wrong_vars = other.with("AWS_SECRET_ACCESS_KEY", "guessed");
+        let [good, bad] = ["good/ws", "bad/ws"].map(|name| machine.checkout(name, &project()));
+        let (mut right, mut wrong) = (good.command(&["build"]), bad.command(&["build"]));
+        wrong.envs(wrong_vars.iter().map(|(name, value)| (name, value)));
+        // Not the same store, where one would find what the other was brought.
+        let store = machine.root.join("other-store");
+        std::fs::create_dir(&store).expect("made");
+        let agents = machine.state().join("agent-v1");
+        std::fs::create_dir(store.join("state-v1")).expect("made");
+        std::os::unix::fs::symlink(agents, store.join("state-v1/agent-v1")).expect("linked");
+        wrong.env("LARDER_DIR", &store);
+        std::thread::scope(|scope| {
+            let wrong = scope.spawn(|| Run::of(&mut wrong, None).good());
+            Run::of(&mut right, None).good();
+            wrong.join().expect("it ends");
         });
-        assert!(wrong.ok() && right.ok());
         assert_eq!(machine.agents().len(), 1);
-        drop(counter);
         let of_right = machine.status();
-        machine.set_env("AWS_SECRET_ACCESS_KEY", "guessed");
-        machine.set_env("LARDER_REMOTE_MODE", "read");
+        machine.set_vars(&wrong_vars);
+        *machine.store.borrow_mut() = store;
         let of_wrong = machine.status();
+        assert_eq!(machine.agents().len(), 1);
         assert_eq!(of_right["trouble"], serde_json::Value::Null, "{of_right:#}");
         assert_eq!(of_wrong["brought"], 0, "{of_wrong:#}");
         let denied = of_wrong["trouble"].as_str().is_some_and(|trouble| trouble.contains("denied"));

@@ -72,11 +72,15 @@ fn change_located(bytes: &Bytes, change: impl Fn(&mut Located)) -> Option<Bytes>
 fn elsewhere(machine: &Machine) -> Vec<PathBuf> {
     let mut files = Vec::new();
     walk(machine.root.parent().expect("its directory"), &mut files);
-    let ours = [machine.store(), machine.root.join("ws/target"), machine.root.join("log-")];
+    let ours = ["store", "ws/target", "log-", "cargo-home/.", "starts"]
+        .map(|ours| machine.root.join(ours));
     let is_ours = |path: &PathBuf| {
-        ours.iter().any(|ours| path.as_os_str().as_encoded_bytes().starts_with(ours.as_os_str().as_encoded_bytes()))
+        ours.iter().any(|ours| {
+            path.as_os_str().as_encoded_bytes().starts_with(ours.as_os_str().as_encoded_bytes())
+        })
     };
     files.retain(|path| !is_ours(path));
+    files.sort();
     files
 }
 
@@ -85,13 +89,12 @@ fn elsewhere(machine: &Machine) -> Vec<PathBuf> {
 #[track_caller]
 fn compiles_all(bucket: &Bucket, fill: &str) -> Machine {
     let machine = Machine::new(&bucket.vars).with("LARDER_FILL", fill);
-    let counter = machine.count_compilers();
     machine.status();
     let checkout = machine.checkout("ws", &crate::project::project());
     let before = elsewhere(&machine);
     checkout.build_and_run();
     assert_eq!(checkout.program("target/debug/app"), crate::project::PRINTS);
-    assert_eq!(counter.compiled(), crates(), "{:#}", machine.status());
+    assert_eq!(machine.compiled(), crates(), "{:#}", machine.status());
     assert_eq!(elsewhere(&machine), before);
     drop(checkout);
     machine
@@ -135,7 +138,9 @@ fn what_others_put_there_is_left_alone_and_named() {
     assert!(status(&machine).contains("that larder did not write"));
     machine.push();
     machine.larder(&["remote", "gc", "--days", "0"]).good();
-    for (name, content) in [("holiday.jpg", "JFIF"), ("backup/db.sql", "select"), ("v1/records/README", "notes")] {
+    for (name, content) in
+        [("holiday.jpg", "JFIF"), ("backup/db.sql", "select"), ("v1/records/README", "notes")]
+    {
         assert_eq!(std::fs::read_to_string(bucket.path().join(name)).expect(name), content);
     }
 }
@@ -143,7 +148,9 @@ fn what_others_put_there_is_left_alone_and_named() {
 /// Lets each output go somewhere else.
 fn climb(record: &mut Record, to: &Path) {
     let root = RootName::new("workspace").expect("a name");
-    for (at, output) in record.entries.iter_mut().flat_map(|entry| &mut entry.outcome.outputs).enumerate() {
+    for (at, output) in
+        record.entries.iter_mut().flat_map(|entry| &mut entry.outcome.outputs).enumerate()
+    {
         output.path = match at % 2 {
             0 => Template::Rooted { root: root.clone(), rest: b"/../../evil".to_vec() },
             _ => Template::Plain([to.as_os_str().as_encoded_bytes(), b"/evil"].concat()),
@@ -231,9 +238,13 @@ fn bomb(megabytes: usize) -> Vec<u8> {
 fn lead_to(bucket: &Bucket, make: impl Fn(&[(Digest, u64)]) -> (Pack, Vec<u8>)) -> Vec<Pack> {
     let packs = std::cell::RefCell::new(Vec::new());
     let changed = change_records(bucket, |bytes| {
+        let blobs = |located: &Located| -> Vec<_> {
+            located.record.entries.iter().flat_map(|entry| entry.outcome.blobs()).collect()
+        };
+        // A script that left nothing has none.
+        Located::decode(bytes).ok().filter(|located| !blobs(located).is_empty())?;
         change_located(bytes, |located| {
-            let blobs: Vec<_> =
-                located.record.entries.iter().flat_map(|entry| entry.outcome.blobs()).collect();
+            let blobs = blobs(located);
             let (pack, bytes) = make(&blobs);
             for (blob, _) in &blobs {
                 located.places.insert(*blob, pack);
@@ -241,7 +252,7 @@ fn lead_to(bucket: &Bucket, make: impl Fn(&[(Digest, u64)]) -> (Pack, Vec<u8>)) 
             packs.borrow_mut().push((pack, bytes));
         })
     });
-    assert!(changed >= crates().len());
+    assert_eq!(changed, crates().len());
     let store: Arc<dyn Store> = bucket.store();
     let packs = packs.into_inner();
     bucket.run(async {
@@ -256,6 +267,11 @@ fn lead_to(bucket: &Bucket, make: impl Fn(&[(Digest, u64)]) -> (Pack, Vec<u8>)) 
 
 fn named(bytes: Vec<u8>) -> (Pack, Vec<u8>) {
     (Pack { digest: Digest::of(&bytes), size: bytes.len() as u64 }, bytes)
+}
+
+/// Bytes that do not get shorter.
+fn noise() -> Vec<u8> {
+    (0..32_u8).flat_map(|n| *Digest::of(&[n]).as_bytes()).collect()
 }
 
 /// What the store takes on the disk, in bytes.
@@ -288,7 +304,7 @@ fn a_pack_that_inflates_without_end_is_refused() {
 fn an_object_that_is_far_longer_than_it_should_be_is_left() {
     let bucket = filled();
     const LONG: u64 = 10 << 30;
-    let packs = lead_to(&bucket, |blobs| named(pack(blobs, LONG, &[0; 1000])));
+    let packs = lead_to(&bucket, |blobs| named(pack(blobs, LONG, &noise())));
     // 10 GiB each, of which no disk has anything. An object is a head of 16 bytes, and what it holds.
     let mut objects = Vec::new();
     walk(&bucket.path(), &mut objects);
@@ -318,5 +334,5 @@ fn a_pack_that_is_announced_to_be_long_is_not_worth_it() {
     });
     let machine = compiles_all(&bucket, "off");
     assert!(machine.figure("not_worth") > 0, "{:#}", machine.status());
-    assert_eq!(machine.figure("brought"), 0);
+    assert_eq!(machine.figure("bytes_read"), 0);
 }

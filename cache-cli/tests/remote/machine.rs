@@ -3,12 +3,13 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Checkout, Files, Lab, Run};
+use crate::harness::{Checkout, Counter, Files, Lab, Run};
 use crate::project::{PRINTS, project};
 
 /// How long anything in the background may take before it counts as stuck.
@@ -19,21 +20,27 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(crate) type Vars = [(String, String)];
 
 /// A machine that shares what it builds. Its agent ends with it.
-pub(crate) struct Machine(Lab);
+pub(crate) struct Machine {
+    lab: Lab,
+    counter: Counter,
+}
 
 impl Deref for Machine {
     type Target = Lab;
 
     fn deref(&self) -> &Lab {
-        &self.0
+        &self.lab
     }
 }
 
 impl Machine {
     /// A machine with nothing on it, whose remote these variables say.
     pub(crate) fn new(vars: &Vars) -> Self {
-        let machine = Self(Lab::new());
+        let lab = Lab::new();
+        let machine = Self { counter: count_compilers(&lab), lab };
         machine.set_env("LARDER_FILL", "on");
+        // A configuration that is named and not there is a mistake.
+        std::fs::write(machine.root.join("larder.toml"), "").expect("a configuration");
         // Should the end of this test be that of this process, too.
         machine.set_env("LARDER_AGENT_IDLE_MS", "120000");
         machine.set_vars(vars);
@@ -51,6 +58,19 @@ impl Machine {
     pub(crate) fn with(self, name: &str, value: &str) -> Self {
         self.set_env(name, value);
         self
+    }
+
+    /// Crate names of the compiles started since the last call, sorted.
+    pub(crate) fn compiled(&self) -> Vec<String> {
+        self.counter.compiled()
+    }
+
+    /// That none was.
+    pub(crate) fn compiled_nothing(&self) -> Result<(), String> {
+        match self.compiled() {
+            compiled if compiled.is_empty() => Ok(()),
+            compiled => Err(format!("compiled {compiled:?}; {:#}", self.status())),
+        }
     }
 
     /// Builds [`project`] in a new checkout, which must give what it should.
@@ -119,9 +139,11 @@ impl Machine {
     pub(crate) fn written_down(&self) {
         let pending = || {
             let names = std::fs::read_dir(self.state().join("builds-v2"));
-            names.into_iter().flatten().flatten().any(|entry| {
-                entry.file_name().to_string_lossy().ends_with(".watched")
-            })
+            names
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|entry| entry.file_name().to_string_lossy().ends_with(".watched"))
         };
         until("the build is written down", || !pending());
     }
@@ -130,9 +152,17 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         self.signal("-CONT");
-        let mut command = self.0.command(crate::harness::LARDER);
+        let mut command = self.lab.command(crate::harness::LARDER);
         let _ = command.args(["agent", "--stop"]).output();
     }
+}
+
+/// Makes a lab's cargo use a compiler that counts its starts: at the same place for all machines, since the
+/// place counts for what a compiler is.
+fn count_compilers(lab: &Lab) -> Counter {
+    static SCRIPT: Mutex<()> = Mutex::new(());
+    let _one_writes_it = SCRIPT.lock().unwrap_or_else(PoisonError::into_inner);
+    lab.count_compilers_of(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("counting-rustc"))
 }
 
 fn agent_dirs(state: &Path) -> Vec<PathBuf> {

@@ -9,14 +9,9 @@ const LIBRARIES: usize = 8;
 /// A program that adds up what some libraries say, one after the other, and what a build script made.
 /// With its lock file: without one, a build has no name yet when it begins.
 pub(crate) fn project() -> Files {
-    with_libraries(LIBRARIES)
-}
-
-/// The same with another number of libraries, of which the first are the same.
-pub(crate) fn with_libraries(number: usize) -> Files {
-    let names: Vec<String> = (0..number).map(|n| format!("lib{n}")).collect();
+    let names: Vec<String> = (0..LIBRARIES).map(|n| format!("lib{n}")).collect();
     let members = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-    let last = number - 1;
+    let last = LIBRARIES - 1;
     let manifest = format!(
         "[dependencies]\nlib{last} = {{ path = \"lib{last}\" }}\n[workspace]\nmembers = [{members}]\n"
     );
@@ -36,7 +31,7 @@ pub(crate) fn with_libraries(number: usize) -> Files {
             ),
         };
         // As much code as makes a compile take longer than a small download.
-        let filler: String = (0..40)
+        let filler: String = (0..10)
             .map(|i| format!("#[derive(Debug, Clone, PartialEq, Default)] pub struct S{i} {{ pub a: Vec<u32>, pub b: Option<String> }}\n"))
             .collect();
         let source = format!("pub fn value() -> u32 {{ {before} + 1 }}\n{filler}");
