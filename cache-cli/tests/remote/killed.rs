@@ -8,7 +8,7 @@ use crate::bucket::Bucket;
 use crate::machine::{Machine, some_machine};
 use crate::project::{PRINTS, project};
 
-const BUILDS: u64 = 4;
+const BUILDS: u64 = 2;
 
 /// Kills whoever is the agent, again and again at moments that `seed` says, while `work` goes on.
 fn while_killing<T>(machine: &Machine, seed: u64, work: impl FnOnce() -> T) -> T {
