@@ -22,6 +22,7 @@ pub(crate) use files::{Files, app, macros, one_lib};
 pub(crate) use mounts::tmpfs;
 pub(crate) use program::write_program;
 pub(crate) use run::Run;
+pub(crate) use shim::Counter;
 
 /// The wrapper under test.
 pub(crate) const LARDER: &str = env!("CARGO_BIN_EXE_larder");
