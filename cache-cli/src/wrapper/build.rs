@@ -90,11 +90,11 @@ pub(crate) fn wait_and_write(pid: u32, started: u64) -> ExitCode {
         let journal = Journal::of(&options.state_dir, &cargo);
         let engine = agent::supply(Engine::new(Arc::new(store), options), &config, &places);
         wait(pid)?;
-        let to_prime =
-            config.prime.value.then(|| engine.to_prime(&cargo, &journal)).unwrap_or_default();
+        // The journal goes with the snapshot.
+        let to_prime = config.prime.value.then(|| engine.to_prime(&cargo, &journal));
         let known = engine.snapshot(&cargo, &journal).ok();
-        if !to_prime.is_empty() {
-            let _ = engine.prime(&cargo, &to_prime);
+        if let Some(units) = to_prime.filter(|units| !units.is_empty()) {
+            let _ = engine.prime(&cargo, &units);
         }
         known
     };
