@@ -22,6 +22,7 @@ mod bring;
 mod budget;
 mod client;
 mod download;
+pub(crate) mod engine_cache;
 mod history;
 mod instance;
 mod placed;
