@@ -131,7 +131,7 @@ async fn zstd_is_used_where_it_is_offered() {
         come_back(&cas, &blobs).await;
         received.push(engine.state.received());
     }
-    let all = blobs.iter().map(|(digest, _)| digest.size).sum();
+    let all: u64 = blobs.iter().map(|(digest, _)| digest.size).sum();
     assert_eq!([received[0], received[2]], [all, all], "plain");
     assert!(received[1] < all / 10, "{received:?}");
 }
