@@ -56,10 +56,10 @@ fn no_build_beats_its_longest_path_or_its_work() {
 /// The aim: slow workers cost a tenth at most.
 #[test]
 fn racing_makes_up_for_slow_workers() {
-    let graph = Graph::eza(2);
-    let absent = run(&graph, RULES, |seed| without_slow(&mixed(16, seed)));
-    let racing = run(&graph, RULES, |seed| mixed(16, seed));
-    let patient = run(&graph, Rules { racing: false, ..RULES }, |seed| mixed(16, seed));
+    let graph = Graph::larder(2);
+    let absent = run(&graph, RULES, |seed| without_slow(&mixed(64, seed)));
+    let racing = run(&graph, RULES, |seed| mixed(64, seed));
+    let patient = run(&graph, Rules { racing: false, ..RULES }, |seed| mixed(64, seed));
     assert!(racing.time <= absent.time.mul_f64(1.1), "{racing:?} next to {absent:?}");
     assert!(patient.time > racing.time, "{patient:?} next to {racing:?}");
 }
