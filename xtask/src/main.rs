@@ -8,6 +8,7 @@
 //! - `bench faults`: builds next to slow and broken remotes;
 //! - `bench store`: which layout of a store is faster;
 //! - `count`: which compilers a fully cached build still starts;
+//! - `simulate`: what the scheduling policy does to recorded builds on engines of many workers;
 //! - `servers`: a command next to real storage servers;
 //! - `ci`: everything that `.ci/run` checks.
 #![forbid(unsafe_code)]
@@ -41,6 +42,7 @@ usage:
   cargo xtask bench faults [--subject fd-find]... [--runs 3] [--json FILE]
   cargo xtask bench store [--runs 30] [--dir DIRECTORY]...
   cargo xtask count [--subject fd-find] [--larder FILE] [--keep]
+  cargo xtask simulate
   cargo xtask servers -- COMMAND
   cargo xtask ci [STEP]...      (all steps, or those named; --list names them)
 
@@ -69,6 +71,7 @@ fn dispatch() -> anyhow::Result<ExitCode> {
     match arguments.next()? {
         Some(lexopt::Arg::Value(task)) if task == "bench" => bench::main(arguments),
         Some(lexopt::Arg::Value(task)) if task == "count" => count::main(arguments),
+        Some(lexopt::Arg::Value(task)) if task == "simulate" => simulate(),
         Some(lexopt::Arg::Value(task)) if task == "servers" => servers::main(arguments),
         Some(lexopt::Arg::Value(task)) if task == "ci" => ci::main(arguments),
         Some(lexopt::Arg::Long("help") | lexopt::Arg::Short('h')) => {
@@ -78,4 +81,12 @@ fn dispatch() -> anyhow::Result<ExitCode> {
         Some(other) => Err(other.unexpected().into()),
         None => Err(lexopt::Error::Custom("no task given".into()).into()),
     }
+}
+
+/// The simulation is an example of `cache-dist`, so that its model is next to the policy that it tries.
+fn simulate() -> anyhow::Result<ExitCode> {
+    let mut command = std::process::Command::new("cargo");
+    command.args(["run", "--quiet", "--release", "--locked", "--package", "cache-dist"]);
+    repo::succeed(command.args(["--example", "simulate"]).current_dir(repo::root()))?;
+    Ok(ExitCode::SUCCESS)
 }

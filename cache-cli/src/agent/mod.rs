@@ -23,6 +23,7 @@ mod bring;
 mod budget;
 mod client;
 mod download;
+pub(crate) mod engine_cache;
 mod history;
 mod instance;
 mod placed;

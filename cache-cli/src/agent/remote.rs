@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cache_core::{Digest, Outcome, RecipeKey, Record};
+use cache_dist::Limits;
 use cache_storage::bundle::{Depot, Pack, Places};
 use cache_storage::layers::{
     Circuit, Clock, PublicKey, SecretKey, SignedOptions, Stack, StackOptions, SystemClock,
 };
 use cache_storage::object::{ObjectStoreBackend, ObjectStoreConfig};
-use cache_storage::{DiskOptions, DiskStore, StoreError};
+use cache_storage::{DiskOptions, DiskStore, Store, StoreError};
 use tokio::sync::Semaphore;
 
 use super::download::Download;
+use super::engine_cache;
 use super::history::History;
 use super::placed::Placed;
 use super::progress::Progress;
@@ -220,20 +222,24 @@ impl Remote {
 /// What is wrong with the settings.
 pub(super) fn open_stack(settings: &RemoteSettings) -> Result<Stack, StoreError> {
     let read_only = settings.access == Access::Read;
-    let backend = ObjectStoreBackend::open(&ObjectStoreConfig {
-        url: settings.url.clone(),
-        options: settings.options.clone(),
-        environment: settings.environment.clone(),
-        read_only,
-        ..ObjectStoreConfig::default()
-    })?;
+    let backend: Arc<dyn Store> = if engine_cache::is_meant(&settings.url) {
+        Arc::new(engine_cache::open(settings, Limits::default())?)
+    } else {
+        Arc::new(ObjectStoreBackend::open(&ObjectStoreConfig {
+            url: settings.url.clone(),
+            options: settings.options.clone(),
+            environment: settings.environment.clone(),
+            read_only,
+            ..ObjectStoreConfig::default()
+        })?)
+    };
     let options = StackOptions {
         read_only: read_only.then(|| "remote.mode is read".to_owned()),
         signed: signed(settings)?,
         ..StackOptions::default()
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    Ok(options.wrap(Arc::new(backend), &clock))
+    Ok(options.wrap(backend, &clock))
 }
 
 /// Who signs, and whose signatures count; `None`: all records do.

@@ -129,18 +129,21 @@ const PREFIXES: [&str; 7] = ["aws_", "azure_", "cloudsdk_", "gce_", "google_", "
 const NAMES: [&str; 7] =
     ["all_proxy", "home", "http_proxy", "https_proxy", "no_proxy", "ssl_cert_dir", "ssl_cert_file"];
 /// Options that anybody may see. Whatever is not among them counts as a secret.
-const PUBLIC: [&str; 17] = [
+const PUBLIC: [&str; 20] = [
     "access_key_id",
     "account_name",
     "application_credentials",
     "base_url",
     "ca_file",
     "client_id",
+    "compression",
     "conditional_put",
+    "digest",
     "endpoint",
     "no_proxy",
     "profile",
     "region",
+    "server_name",
     "server_side_encryption",
     "service_account",
     "skip_signature",
@@ -257,7 +260,8 @@ pub(super) fn url(value: &str) -> Result<Option<String>, Unusable> {
     }
     Err(Unusable {
         message: "not a URL".into(),
-        fix: "write one such as s3://bucket/prefix, gs://, az://, https:// or file:///path, or off"
+        fix: "write one such as s3://bucket/prefix, gs://, az://, https://, grpc://host:port or \
+              file:///path, or off"
             .into(),
     })
 }

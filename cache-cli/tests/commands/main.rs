@@ -3,6 +3,7 @@
 mod config;
 mod doctor;
 mod doctor_remote;
+mod engine_cache;
 #[path = "../e2e/harness/installed.rs"]
 mod installed;
 mod key;

@@ -9,9 +9,10 @@ use super::Unit;
 const KEEP: f64 = 0.8;
 /// A worker's share of the actions fades with each action that others get.
 const FADE: f64 = 0.99;
-/// Beyond that part of its expected time an action does not run on this worker.
-const LATE: f64 = 1.3;
-const LATE_BY: Duration = Duration::from_millis(200);
+/// An action takes between the first and the second part of its expected time on a worker.
+const SPREAD: (f64, f64) = (0.8, 1.4);
+/// Workers whose speeds differ by less than this part of a doubling are one class.
+const CLASS: f64 = 0.25;
 /// How much of the engine's own delay, compared with the run, means that actions queue there.
 const QUEUED: f64 = 0.2;
 const QUEUED_BY: Duration = Duration::from_millis(200);
@@ -52,6 +53,8 @@ pub struct Fleet {
     workers: BTreeMap<String, Worker>,
     /// Actions that were given up before their end, as if one more worker had got them.
     lost: Option<Worker>,
+    /// All of these, those of about the same speed together: few, however many workers there are.
+    classes: Vec<Worker>,
     /// What an action takes beside its run and its upload, in seconds.
     overhead: f64,
     bytes_per_second: f64,
@@ -71,6 +74,7 @@ impl Fleet {
         Self {
             workers: BTreeMap::new(),
             lost: None,
+            classes: vec![Worker { speed: 1.0, share: 1.0 }],
             overhead: overhead.as_secs_f64(),
             bytes_per_second: 20e6,
             window: FIRST_WINDOW,
@@ -102,6 +106,7 @@ impl Fleet {
             let worker = worker.or_insert(Worker { speed, share: 0.0 });
             worker.speed = worker.speed * KEEP + speed * (1.0 - KEEP);
             worker.share += 1.0;
+            self.classify();
         }
         let (bytes, time) = ran.uploaded;
         let own = ran.total.saturating_sub(ran.run + ran.queued + time).as_secs_f64();
@@ -127,6 +132,23 @@ impl Fleet {
         let lost = self.lost.get_or_insert(Worker { speed, share: 0.0 });
         lost.speed = lost.speed * KEEP + speed * (1.0 - KEEP);
         lost.share += 1.0;
+        self.classify();
+    }
+
+    fn classify(&mut self) {
+        // Speeds are between a hundredth and a hundred, or a little beyond.
+        #[allow(clippy::cast_possible_truncation)]
+        let class = |worker: &Worker| (worker.speed.max(0.0001).log2() / CLASS).round() as i64;
+        let mut classes: BTreeMap<i64, Worker> = BTreeMap::new();
+        for worker in self.workers.values().chain(&self.lost).filter(|w| w.share > 0.0) {
+            let own = classes.entry(class(worker)).or_insert(Worker { speed: 0.0, share: 0.0 });
+            let share = own.share + worker.share;
+            own.speed = (own.speed * own.share + worker.speed * worker.share) / share;
+            own.share = share;
+        }
+        if !classes.is_empty() {
+            self.classes = classes.into_values().collect();
+        }
     }
 
     fn fade(&mut self) {
@@ -152,23 +174,59 @@ impl Fleet {
         self.left(unit, Duration::ZERO)
     }
 
-    /// What is left of a unit's time when so much of it has passed: the mean over the workers that would
-    /// not have ended it yet. When all would have, as long again as it has taken beyond that.
+    /// What is left of a unit's time when so much of it has passed: the mean over the workers that may
+    /// not have ended it yet, by how likely that is. When all would have, as long again as it has taken.
     #[must_use]
     pub fn left(&self, unit: &Unit, elapsed: Duration) -> Duration {
-        let (mut left, mut share, mut longest) = (0.0, 0.0, 0.0_f64);
-        let elapsed = elapsed.as_secs_f64();
-        let unmeasured = Worker { speed: 1.0, share: 1.0 };
-        let none = self.workers.is_empty().then_some(&unmeasured);
-        for worker in self.workers.values().chain(&self.lost).chain(none) {
-            let whole = self.time(unit, worker.speed);
-            longest = longest.max(whole);
-            if elapsed <= whole * LATE + LATE_BY.as_secs_f64() {
-                left += worker.share * (whole - elapsed).max(whole * 0.1);
-                share += worker.share;
-            }
+        self.gain(unit, elapsed, 0.0)
+    }
+
+    /// What is gained on average by starting it here as well, where it takes its cost.
+    #[must_use]
+    pub fn gain_here(&self, unit: &Unit, elapsed: Duration) -> Duration {
+        self.gain(unit, elapsed, unit.cost.as_secs_f64())
+    }
+
+    /// What is gained on average by sending it once more.
+    #[must_use]
+    pub fn gain_again(&self, unit: &Unit, elapsed: Duration) -> Duration {
+        let (mut gain, mut share) = (0.0, 0.0);
+        for class in &self.classes {
+            let other = self.time(unit, class.speed);
+            gain += class.share * self.gain(unit, elapsed, other).as_secs_f64();
+            share += class.share;
         }
-        let seconds = if share > 0.0 { left / share } else { elapsed };
+        Duration::try_from_secs_f64(gain / share).unwrap_or(Duration::MAX)
+    }
+
+    /// From sending a unit to its end on the slowest worker.
+    #[must_use]
+    pub fn longest(&self, unit: &Unit) -> Duration {
+        let times = self.classes.iter().map(|class| self.time(unit, class.speed));
+        Duration::try_from_secs_f64(times.fold(0.0, f64::max)).unwrap_or(Duration::MAX)
+    }
+
+    /// From sending a unit to its end on the class of workers that most actions get to.
+    #[must_use]
+    pub fn typical(&self, unit: &Unit) -> Duration {
+        let most = self.classes.iter().max_by(|a, b| a.share.total_cmp(&b.share));
+        let speed = most.map_or(1.0, |class| class.speed);
+        Duration::try_from_secs_f64(self.time(unit, speed)).unwrap_or(Duration::MAX)
+    }
+
+    /// By how much what is left exceeds `other` seconds, on average; nothing where it does not.
+    fn gain(&self, unit: &Unit, elapsed: Duration, other: f64) -> Duration {
+        let (mut gain, mut share) = (0.0, 0.0);
+        let elapsed = elapsed.as_secs_f64();
+        for class in &self.classes {
+            let whole = self.time(unit, class.speed);
+            let (least, most) = (whole * SPREAD.0, whole * SPREAD.1);
+            // That it has not ended by now.
+            let likely = class.share * ((most - elapsed) / (most - least)).clamp(0.0, 1.0);
+            gain += likely * ((whole - elapsed).max(whole * 0.1) - other).max(0.0);
+            share += likely;
+        }
+        let seconds = if share > 1e-6 { gain / share } else { (elapsed - other).max(0.0) };
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 

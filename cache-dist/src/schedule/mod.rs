@@ -11,10 +11,11 @@
 //!    longer than the next unit's.
 //! 3. Without an idle core a unit goes to the engine when that is expected to end before a core here
 //!    would; otherwise it waits. What is sent is limited to what the engine starts without queueing.
-//! 4. What an engine has not ended in its time may run on a slow worker. The expectation of what is left
-//!    is conditional on what has passed, over the workers that were measured ([`Fleet`]). When no core
-//!    here is idle and most of an engine's workers would end it sooner from the start, it is sent once
-//!    more.
+//! 4. What an engine has not ended in its time probably runs on a slow worker. The expectation of what
+//!    is left is conditional on what has passed, over the workers that were measured ([`Fleet`]). When
+//!    that says that another worker would end it clearly sooner from the start, and no core here does, it
+//!    is sent once more. What a slow worker would make the longest path of the build is sent twice at
+//!    once, while the engine has seats to spare.
 
 mod fleet;
 mod graph;
@@ -30,7 +31,7 @@ pub use graph::{Node, tails};
 
 /// How much shorter the engine's time must be for an idle core to be left idle.
 const CLEARLY: f64 = 0.75;
-/// What overtaking must gain: this part of the local time…
+/// What doing a unit twice must gain: this part of the local time…
 const GAIN: f64 = 0.25;
 /// …and this much.
 const LEAST_GAIN: Duration = Duration::from_millis(100);
@@ -62,11 +63,11 @@ pub struct Waiting {
 pub struct Sent {
     /// The unit.
     pub unit: Unit,
-    /// How long ago it was sent, the first time.
+    /// How long ago it was sent, the last time.
     pub elapsed: Duration,
     /// It may be started on this machine beside.
     pub here: bool,
-    /// It was sent a second time already, or may not be.
+    /// It may be sent once more.
     pub again: bool,
 }
 
@@ -145,11 +146,11 @@ fn use_core(situation: &Situation<'_>, order: &[usize]) -> Option<Move> {
 /// The unit with the longest tail of those that would end sooner if they were started here now.
 fn most_urgent_late(situation: &Situation<'_>) -> Option<usize> {
     let is_late = |sent: &Sent| {
-        let left = match situation.fleet {
-            Some(fleet) => fleet.left(&sent.unit, sent.elapsed),
+        let gain = match situation.fleet {
+            Some(fleet) => fleet.gain_here(&sent.unit, sent.elapsed),
             None => Duration::MAX,
         };
-        sent.here && left > sent.unit.cost.mul_f64(1.0 + GAIN).saturating_add(LEAST_GAIN)
+        sent.here && gain > worth(&sent.unit)
     };
     let late = situation.sent.iter().enumerate().filter(|(_, sent)| is_late(sent));
     late.max_by_key(|(i, sent)| (sent.unit.tail, Reverse(*i))).map(|(i, _)| i)
@@ -175,14 +176,27 @@ fn send(situation: &Situation<'_>, order: &[usize]) -> Option<Move> {
     None
 }
 
-/// The most urgent action that another worker would end clearly sooner.
+/// The most urgent action that another worker is expected to end clearly sooner.
 fn send_again(situation: &Situation<'_>) -> Option<Move> {
     let fleet = room(situation)?;
+    let spare = situation.in_flight < fleet.window() / 2;
+    let waiting = situation.waiting.iter().map(|waiting| waiting.unit.tail);
+    let sent = situation.sent.iter().map(|sent| sent.unit.tail.saturating_sub(sent.elapsed));
+    let horizon = waiting.chain(sent).max().unwrap_or_default();
     let gains = |sent: &Sent| {
-        let fresh = fleet.expected(&sent.unit);
-        let left = fleet.left(&sent.unit, sent.elapsed);
-        !sent.again && left > fresh.mul_f64(1.0 + GAIN).saturating_add(LEAST_GAIN)
+        let unit = &sent.unit;
+        // It should have ended, or the build would wait for it if it got to a slow worker.
+        let due = sent.elapsed > fleet.typical(unit);
+        let matters = unit.tail + fleet.longest(unit) > horizon;
+        sent.again
+            && (due || (spare && matters))
+            && fleet.gain_again(unit, sent.elapsed) > worth(unit)
     };
     let late = situation.sent.iter().enumerate().filter(|(_, sent)| gains(sent));
     late.max_by_key(|(i, sent)| (sent.unit.tail, Reverse(*i))).map(|(i, _)| Move::Again(i))
+}
+
+/// What doing a unit twice has to gain.
+fn worth(unit: &Unit) -> Duration {
+    unit.cost.mul_f64(GAIN).saturating_add(LEAST_GAIN)
 }

@@ -13,7 +13,7 @@ fn waiting(cost: u64, tail: u64) -> Waiting {
 }
 
 fn sent(cost: u64, tail: u64, elapsed: u64) -> Sent {
-    Sent { unit: unit(cost, tail), elapsed: seconds(elapsed), here: true, again: false }
+    Sent { unit: unit(cost, tail), elapsed: seconds(elapsed), here: true, again: true }
 }
 
 /// Workers of these speeds, equally likely.
@@ -107,7 +107,7 @@ fn without_a_core_a_straggler_is_sent_once_more() {
     late[0].here = false;
     let now = Situation { sent: &late, in_flight: 1, fleet: Some(&fleet), ..NOTHING };
     assert_eq!(decide(&now), Some(Move::Again(0)));
-    let twice = [Sent { again: true, ..late[0] }];
+    let twice = [Sent { again: false, ..late[0] }];
     assert_eq!(decide(&Situation { sent: &twice, ..now }), None);
 }
 

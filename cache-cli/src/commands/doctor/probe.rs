@@ -12,7 +12,7 @@ use cache_storage::{Expected, Result, Store, StoreError};
 use futures::StreamExt;
 use tokio::time::timeout;
 
-use crate::agent;
+use crate::agent::{self, engine_cache};
 use crate::config::{Access, RemoteSettings};
 
 /// How long each step may take, whatever the requests in it.
@@ -56,7 +56,35 @@ pub(super) fn run(settings: &RemoteSettings) -> Result<Report> {
 }
 
 async fn look(settings: &RemoteSettings) -> Result<Report> {
-    let backend = Arc::new(ObjectStoreBackend::open(&ObjectStoreConfig {
+    // An engine's cache lists nothing, and nothing lies beside larder's own.
+    let engine = engine_cache::is_meant(&settings.url);
+    let objects = if engine { None } else { Some(Arc::new(open(settings)?)) };
+    let backend: Arc<dyn Store> = match &objects {
+        Some(objects) => objects.clone(),
+        None => Arc::new(engine_cache::open(settings, engine_cache::short())?),
+    };
+    let signed = agent::signed(settings)?.map(|by| Arc::new(Signed::new(backend.clone(), by)));
+    let store: Arc<dyn Store> = match &signed {
+        Some(signed) => signed.clone(),
+        None => backend,
+    };
+    let key = probe_key();
+    let began = Instant::now();
+    within(store.get_record(&key)).await?;
+    let mut report = Report { latency: began.elapsed(), ..Report::default() };
+    if let Some(objects) = &objects {
+        look_around(objects, &*store, &mut report).await;
+    }
+    report.ignored = signed.map(|signed| signed.ignored()).unwrap_or_default();
+    if settings.access == Access::ReadWrite && store.capabilities().write {
+        report.written = Some(within(write(&*store, &key)).await);
+        report.left = within(remove(&*store, &key)).await.err();
+    }
+    Ok(report)
+}
+
+fn open(settings: &RemoteSettings) -> Result<ObjectStoreBackend> {
+    ObjectStoreBackend::open(&ObjectStoreConfig {
         url: settings.url.clone(),
         options: settings.options.clone(),
         environment: settings.environment.clone(),
@@ -67,33 +95,19 @@ async fn look(settings: &RemoteSettings) -> Result<Report> {
             retries: 0,
             ..RequestLimits::default()
         },
-    })?);
-    let signed = agent::signed(settings)?.map(|by| Arc::new(Signed::new(backend.clone(), by)));
-    let store: Arc<dyn Store> = match &signed {
-        Some(signed) => signed.clone(),
-        None => backend.clone(),
-    };
-    let key = probe_key();
-    let began = Instant::now();
-    within(store.get_record(&key)).await?;
-    let mut report = Report {
-        credentials: backend.credentials_from().map(str::to_owned),
-        latency: began.elapsed(),
-        ..Report::default()
-    };
-    match within(backend.neighbours()).await {
+    })
+}
+
+/// What else there is in a bucket or directory.
+async fn look_around(objects: &ObjectStoreBackend, store: &dyn Store, report: &mut Report) {
+    report.credentials = objects.credentials_from().map(str::to_owned);
+    match within(objects.neighbours()).await {
         Ok(neighbours) => report.neighbours = neighbours,
         Err(error) => report.unlisted = Some(error),
     }
-    if let Err(error) = within(sample(&backend, &*store, &mut report.sample)).await {
+    if let Err(error) = within(sample(objects, store, &mut report.sample)).await {
         report.unlisted.get_or_insert(error);
     }
-    report.ignored = signed.map(|signed| signed.ignored()).unwrap_or_default();
-    if settings.access == Access::ReadWrite && store.capabilities().write {
-        report.written = Some(within(write(&*store, &key)).await);
-        report.left = within(remove(&*store, &key)).await.err();
-    }
-    Ok(report)
 }
 
 async fn within<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
