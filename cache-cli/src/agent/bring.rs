@@ -172,7 +172,14 @@ impl Remote {
 
     /// Brings packs, and once more what the local store has lost since.
     async fn bring_all(self: &Arc<Self>, outcome: &Outcome, packs: Vec<Pack>) {
-        self.bring_packs(&packs).await;
+        tokio::select! {
+            () = self.bring_packs(&packs) => {}
+            () = self.all_here(outcome) => {
+                // Those who want the rest of it will ask.
+                packs.iter().for_each(|pack| self.begin_ahead(*pack));
+                return;
+            }
+        }
         if let Some(packs) = self.missing(outcome).await.filter(|packs| !packs.is_empty()) {
             self.forget_packs(&packs);
             self.bring_packs(&packs).await;
