@@ -15,6 +15,7 @@ mod inputs;
 mod results;
 mod retry;
 mod runtime;
+pub mod schedule;
 mod status;
 mod store;
 mod unique;

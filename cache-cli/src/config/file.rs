@@ -8,6 +8,7 @@
 //! log = "/tmp/larder.log"     # one line per compiler invocation
 //! trace = true                # whether compilers are traced
 //! fill = true                 # whether a known build is put in place before cargo looks
+//! prime = false               # whether restored crates are made ready for their first edit
 //! build-scripts = true        # whether runs of build scripts are cached
 //! build-scripts-except = ["openssl-sys"]  # packages whose build scripts always run
 //!
@@ -33,7 +34,7 @@ use toml_edit::{Document, Item, TableLike, Value};
 use super::values::{self, Unusable, suggest};
 use super::{Config, Origin, Problem, Setting, remote};
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "dir",
     "mode",
     "paths",
@@ -44,6 +45,7 @@ const KEYS: [&str; 15] = [
     "build-scripts-except",
     "link.linker",
     "fill",
+    "prime",
     "remote.url",
     "remote.mode",
     "remote.trusted-keys",
@@ -144,6 +146,7 @@ impl File<'_> {
                 config.trace = Setting { value: truth(item)?, origin };
             }
             "fill" => config.fill = Setting { value: truth(item)?, origin },
+            "prime" => config.prime = Setting { value: truth(item)?, origin },
             "build-scripts" => config.scripts = Setting { value: truth(item)?, origin },
             "build-scripts-except" => {
                 config.scripts_except = Setting { value: packages(item)?, origin };

@@ -56,6 +56,7 @@ impl Rule {
     }
 
     /// Only for one in so many of those that it is for, the first after `offset` others.
+    #[allow(dead_code, reason = "only some of the test programs ask for it")]
     pub(crate) fn one_in(mut self, number: u64, offset: u64) -> Self {
         self.share = Some((number, offset % number));
         self
