@@ -69,6 +69,8 @@ pub struct Trouble {
     pub said: String,
     /// What to do about it.
     pub fix: String,
+    /// The setting to look at, where one is to blame: `url`, `platform` or `option NAME`.
+    pub setting: Option<String>,
 }
 
 /// The kinds of trouble.
@@ -168,7 +170,11 @@ fn hello(options: &CheckOptions) -> Action {
 }
 
 fn trouble(kind: TroubleKind, said: impl Into<String>, fix: impl Into<String>) -> Trouble {
-    Trouble { kind, said: said.into(), fix: fix.into() }
+    Trouble { kind, said: said.into(), fix: fix.into(), setting: None }
+}
+
+fn of_setting(kind: TroubleKind, setting: String, said: String, fix: &str) -> Trouble {
+    Trouble { setting: Some(setting), ..trouble(kind, said, fix) }
 }
 
 fn cache_only() -> Trouble {
@@ -252,19 +258,18 @@ fn explain(config: &ReapiConfig, error: RemoteError) -> Trouble {
     let small = text.to_ascii_lowercase();
     match error {
         RemoteError::Misconfigured { setting, reason } if setting == "platform" => {
-            trouble(K::Platform, reason, "ask workers only for what the engine knows")
+            of_setting(K::Platform, setting, reason, "ask workers only for what the engine knows")
         }
-        RemoteError::Misconfigured { setting, reason } if setting.ends_with("digest") => trouble(
-            K::DigestFunction,
-            reason,
-            format!("leave {setting} unset, or change the engine"),
-        ),
+        RemoteError::Misconfigured { setting, reason } if setting.ends_with("digest") => {
+            let fix = "leave it unset, or have the engine offer it";
+            of_setting(K::DigestFunction, setting, reason, fix)
+        }
         RemoteError::Misconfigured { setting, reason } => {
-            let fix = format!("change {setting}");
-            trouble(K::Settings, reason, fix)
+            of_setting(K::Settings, setting, reason, "change it")
         }
         RemoteError::Denied { setting, reason } => {
-            trouble(K::Denied, format!("access denied: {reason}"), format!("look at {setting}"))
+            let said = format!("access denied: {reason}");
+            of_setting(K::Denied, setting, said, "see whether it is right and still valid")
         }
         RemoteError::Refused(_) | RemoteError::Failed(_) if small.contains("instance") => {
             let named = match instance.as_str() {
