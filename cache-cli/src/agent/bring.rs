@@ -68,7 +68,7 @@ impl Remote {
 
     /// Asks the remote what it has under a key.
     async fn ask_remote(
-        &self,
+        self: &Arc<Self>,
         key: &RecipeKey,
         talk: &mut Conversation,
     ) -> io::Result<Option<Known>> {
@@ -77,12 +77,19 @@ impl Remote {
         }
         let wait = budget::small_question(&self.history().figures);
         talk.say(&Reply::Wait { ms: ms(wait) }).await?;
+        // It goes on when nobody waits any more: how long it takes, and whether it fails, is worth knowing.
+        let (remote, key) = (self.clone(), *key);
+        let finding = tokio::spawn(async move { remote.find(&key).await });
+        tokio::select! {
+            found = finding => Ok(found.ok().flatten()),
+            () = talk.closed() => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// What the remote has under a key; learns from the answer.
+    async fn find(&self, key: &RecipeKey) -> Option<Known> {
         let began = Instant::now();
-        let found = tokio::select! {
-            found = self.depot.find(key) => found,
-            () = talk.closed() => return Err(io::ErrorKind::BrokenPipe.into()),
-        };
-        Ok(match found {
+        match self.depot.find(key).await {
             Ok(found) => {
                 self.history().answered(began.elapsed());
                 self.well();
@@ -97,7 +104,7 @@ impl Remote {
                 self.troubled(&error);
                 None
             }
-        })
+        }
     }
 
     async fn bring_outcome(
@@ -172,7 +179,14 @@ impl Remote {
 
     /// Brings packs, and once more what the local store has lost since.
     async fn bring_all(self: &Arc<Self>, outcome: &Outcome, packs: Vec<Pack>) {
-        self.bring_packs(&packs).await;
+        tokio::select! {
+            () = self.bring_packs(&packs) => {}
+            () = self.all_here(outcome) => {
+                // Those who want the rest of it will ask.
+                packs.iter().for_each(|pack| self.begin_ahead(*pack));
+                return;
+            }
+        }
         if let Some(packs) = self.missing(outcome).await.filter(|packs| !packs.is_empty()) {
             self.forget_packs(&packs);
             self.bring_packs(&packs).await;

@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cache_core::{Digest, Outcome};
-use cache_storage::bundle::Pack;
+use cache_storage::bundle::{Fetched, Pack};
 use cache_storage::{Operation, Store, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use super::budget;
 use super::remote::{AT_ONCE, Remote, count, locked};
+
+/// Looking which blobs of an outcome are here takes a while itself: not oftener than this.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A pack on its way, or what became of it.
 #[derive(Clone, Debug)]
@@ -159,8 +162,10 @@ impl Remote {
     }
 
     async fn bring_pack(self: &Arc<Self>, pack: &Pack, by: Arc<Wanted>) -> bool {
-        // On a slow link, those that come first are to be whole first.
-        let slots = if self.history().figures.is_slow() { AT_ONCE / 2 } else { 1 };
+        // Those that come first are to be whole first: on a slow link, and where inflating is what takes time.
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let slow = self.history().figures.is_slow();
+        let slots = if slow { AT_ONCE / 2 } else { AT_ONCE / cores.clamp(1, AT_ONCE) };
         let slots = u32::try_from(slots).unwrap_or(1);
         let slot = tokio::select! {
             slot = self.slots.acquire_many(slots) => slot,
@@ -175,7 +180,7 @@ impl Remote {
         let done = tokio::task::spawn_blocking(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    fetched = remote.depot.fetch(&pack, &wanted, &*remote.disk) => Some(fetched),
+                    fetched = remote.fetch(&pack, &wanted) => Some(fetched),
                     () = by.by_nobody.notified() => None,
                 }
             })
@@ -203,6 +208,28 @@ impl Remote {
         }
         // All that was wanted may have come before an error.
         fetched.brought.len() == count_wanted
+    }
+
+    async fn fetch(
+        &self,
+        pack: &Pack,
+        wanted: &BTreeMap<Digest, u64>,
+    ) -> (Fetched, Result<(), StoreError>) {
+        let tell = |_: &Digest| self.arrived.notify_waiters();
+        self.depot.fetch_telling(pack, wanted, &*self.disk, &tell).await
+    }
+
+    /// Waits until all blobs of an outcome are here. They are before the rest of their packs is.
+    pub(super) async fn all_here(&self, outcome: &Outcome) {
+        loop {
+            let mut arrived = std::pin::pin!(self.arrived.notified());
+            arrived.as_mut().enable();
+            if matches!(self.missing(outcome).await.as_deref(), Some([])) {
+                return;
+            }
+            arrived.await;
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Bytes of blobs that came so far.

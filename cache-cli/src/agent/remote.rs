@@ -14,7 +14,7 @@ use cache_storage::layers::{
 };
 use cache_storage::object::{ObjectStoreBackend, ObjectStoreConfig};
 use cache_storage::{DiskOptions, DiskStore, Store, StoreError};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::download::Download;
 use super::engine_cache;
@@ -74,6 +74,8 @@ pub(super) struct Remote {
     sizes: Mutex<HashMap<Digest, u64>>,
     pub(super) downloads: Mutex<HashMap<Digest, Download>>,
     progress: Mutex<Progress>,
+    /// A blob has arrived.
+    pub(super) arrived: Notify,
     /// Until when waiting for what was begun for a whole build is better than building.
     worth_until: Mutex<Option<Instant>>,
     /// What the remote said last, if it was not good.
@@ -113,6 +115,7 @@ impl Remote {
             sizes: Mutex::default(),
             downloads: Mutex::default(),
             progress: Mutex::default(),
+            arrived: Notify::new(),
             worth_until: Mutex::default(),
             trouble: Mutex::default(),
             busy: Mutex::default(),

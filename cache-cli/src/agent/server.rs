@@ -25,8 +25,9 @@ use crate::config::RemoteSettings;
 
 /// How often it is looked whether anything is to be done.
 const LOOK: Duration = Duration::from_millis(500);
-/// A build that asks for nothing for so long is over, or compiles something long.
-const QUIET: Duration = Duration::from_secs(3);
+/// A build that asks for nothing for so long is over, or compiles something long. The end of most is told:
+/// what is uploaded before that comes in small packs.
+const QUIET: Duration = Duration::from_secs(30);
 /// After an upload that failed; doubled each time.
 const BACK_OFF: Duration = Duration::from_secs(30);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(900);

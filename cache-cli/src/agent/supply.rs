@@ -84,7 +84,9 @@ impl Coming for Bringing {
         loop {
             match self.asked.reply(end.saturating_duration_since(Instant::now())) {
                 Got::Reply(Reply::Wait { ms }) => {
-                    self.until = Instant::now() + Duration::from_millis(ms) + MARGIN;
+                    // No time is none: the compiler starts at once.
+                    let margin = if ms == 0 { Duration::ZERO } else { MARGIN };
+                    self.until = Instant::now() + Duration::from_millis(ms) + margin;
                     end = end.max(self.until);
                 }
                 Got::Reply(Reply::Offer) => {

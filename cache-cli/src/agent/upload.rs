@@ -26,9 +26,9 @@ const ROUNDS: usize = 8;
 const BATCH: usize = 256;
 const BATCH_BYTES: u64 = 256 << 20;
 /// A pack that has fewer bytes is worth putting together with others.
-const SMALL_PACK: u64 = PACK_SIZE / 4;
+const SMALL_PACK: u64 = PACK_SIZE / 2;
 /// So many packs more than necessary are accepted.
-const SPARE_PACKS: u64 = 6;
+const SPARE_PACKS: u64 = 2;
 
 impl Remote {
     /// Uploads what is in the spool, and what comes to it meanwhile. What fails stays there.

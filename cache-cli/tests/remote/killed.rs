@@ -8,10 +8,12 @@ use crate::bucket::Bucket;
 use crate::machine::{Machine, some_machine};
 use crate::project::{PRINTS, project};
 
+/// Unless `LARDER_TEST_KILLS` says otherwise.
 const BUILDS: u64 = 2;
 
-/// Kills whoever is the agent, again and again at moments that `seed` says, while `work` goes on.
-fn while_killing<T>(machine: &Machine, seed: u64, work: impl FnOnce() -> T) -> T {
+/// Kills whoever is the agent, again and again at moments that `seed` says, while `work` goes on; how often
+/// there was one to kill.
+fn while_killing<T>(machine: &Machine, seed: u64, work: impl FnOnce() -> T) -> (T, usize) {
     let done = AtomicBool::new(false);
     let state = machine.state();
     std::thread::scope(|scope| {
@@ -30,8 +32,7 @@ fn while_killing<T>(machine: &Machine, seed: u64, work: impl FnOnce() -> T) -> T
         });
         let result = work();
         done.store(true, Ordering::SeqCst);
-        let _: usize = killer.join().expect("the killer");
-        result
+        (result, killer.join().expect("the killer"))
     })
 }
 
@@ -39,7 +40,10 @@ fn while_killing<T>(machine: &Machine, seed: u64, work: impl FnOnce() -> T) -> T
 fn killed_at_any_moment_it_loses_nothing_that_was_reported_as_stored() {
     let bucket = Bucket::directory();
     let machine = Machine::new(&bucket.vars);
-    for seed in 1..=BUILDS {
+    let builds = std::env::var("LARDER_TEST_KILLS").ok();
+    let builds = builds.map_or(BUILDS, |text| text.parse().expect("a number"));
+    let mut killed = 0;
+    for seed in 1..=builds {
         // Each build has something new.
         let text = format!("\nfn _new() -> u32 {{ {seed} }}\n");
         let new = |path: &str| {
@@ -49,11 +53,12 @@ fn killed_at_any_moment_it_loses_nothing_that_was_reported_as_stored() {
         };
         let files = new("lib5/src/lib.rs");
         let checkout = machine.checkout(&format!("build{seed}/ws"), &files);
-        while_killing(&machine, seed * 0x9e37_79b9, || {
+        let ((), times) = while_killing(&machine, seed * 0x9e37_79b9, || {
             assert_eq!(checkout.build_and_run(), PRINTS);
             // It is told that it was cut off, or that all of it is there.
             let _ = machine.larder(&["push", "--wait"]);
         });
+        killed += times;
         machine.written_down();
         let pushed = machine.push();
         assert_eq!(machine.spooled(), 0, "{}", pushed.describe());
@@ -64,6 +69,8 @@ fn killed_at_any_moment_it_loses_nothing_that_was_reported_as_stored() {
             second.compiled_nothing()
         });
     }
+    println!("{builds} builds, in which an agent was killed {killed} times");
+    assert!(killed > 0);
 }
 
 #[test]

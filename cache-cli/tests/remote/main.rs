@@ -14,6 +14,7 @@ mod damage;
 mod harness;
 mod hostile;
 mod killed;
+mod large;
 mod machine;
 mod nearest;
 mod project;

@@ -90,6 +90,38 @@ fn what_a_session_leaves_in_the_environment_counts_only_where_it_is_written() {
 }
 
 #[test]
+fn a_text_that_carries_what_a_session_leaves() {
+    let lab = Lab::new();
+    let files = script(
+        "let out = std::env::var(\"OUT_DIR\").unwrap(); let _ = std::process::Command::new(\"sh\").args([\"-c\", \"echo $OUT_DIR/x $SSH_TTY > $OUT_DIR/text\"]).status(); set(std::fs::read_to_string(format!(\"{out}/text\")).unwrap().split(' ').nth(1).unwrap().trim());",
+    );
+    for (tty, place, result) in [
+        ("/dev/pts/1", "a/ws", "miss"),
+        ("/dev/pts/1", "b/ws", "hit"),
+        ("/dev/pts/2", "c/ws", "miss"),
+    ] {
+        lab.set_env("SSH_TTY", tty);
+        let checkout = lab.checkout(place, &files);
+        assert_eq!(checkout.build_and_run(), format!("{tty}\n"));
+        expect(&checkout.last(), result);
+    }
+}
+
+#[test]
+fn who_comes_from_the_directory_above_leaves_nothing() {
+    let lab = Lab::new();
+    let files = script(
+        "let _ = std::process::Command::new(\"sh\").args([\"-c\", \"echo $OUT_DIR > $OUT_DIR/text\"]).status(); println!(\"cargo:rustc-link-search={}\", std::env::var(\"OUT_DIR\").unwrap()); set(1);",
+    );
+    for (above, place, result) in [("first", "first/ws", "miss"), ("second", "second/ws", "hit")] {
+        lab.set_env("OLDPWD", lab.root.join(above).to_str().unwrap());
+        let checkout = lab.checkout(place, &files);
+        assert_eq!(checkout.build_and_run(), "1\n");
+        expect(&checkout.last(), result);
+    }
+}
+
+#[test]
 fn a_variable_that_a_shell_reads() {
     let lab = Lab::new();
     let body = "set(std::process::Command::new(\"sh\").args([\"-c\", \"echo v$E2E_IN\"]).output().map(|o| String::from_utf8(o.stdout).unwrap().trim().to_owned()).unwrap());";

@@ -30,8 +30,22 @@ impl Depot {
         wanted: &BTreeMap<Digest, u64>,
         local: &dyn Store,
     ) -> (Fetched, Result<()>) {
+        self.fetch_telling(pack, wanted, local, &|_| {}).await
+    }
+
+    /// The same, and tells of each blob as soon as the local store has it.
+    ///
+    /// # Errors
+    /// As [`fetch`](Self::fetch).
+    pub async fn fetch_telling(
+        &self,
+        pack: &Pack,
+        wanted: &BTreeMap<Digest, u64>,
+        local: &dyn Store,
+        tell: &(dyn Fn(&Digest) + Sync),
+    ) -> (Fetched, Result<()>) {
         let mut fetched = Fetched::default();
-        let result = self.fetch_into(pack, wanted, local, &mut fetched).await;
+        let result = self.fetch_into(pack, wanted, local, tell, &mut fetched).await;
         (fetched, result)
     }
 
@@ -40,6 +54,7 @@ impl Depot {
         pack: &Pack,
         wanted: &BTreeMap<Digest, u64>,
         local: &dyn Store,
+        tell: &(dyn Fn(&Digest) + Sync),
         fetched: &mut Fetched,
     ) -> Result<()> {
         let source = self.store.read_blob(&pack.digest).await?;
@@ -54,7 +69,10 @@ impl Depot {
                 }
                 let written = local.write_blob(&member.digest, member.size, bytes).await;
                 match (written, reader.broken()) {
-                    (Ok(()), _) => fetched.brought.push(member.digest),
+                    (Ok(()), _) => {
+                        fetched.brought.push(member.digest);
+                        tell(&member.digest);
+                    }
                     (Err(_), Some(broken)) => return Err(broken.clone()),
                     // The pack goes on after a member that is not what it says.
                     (Err(StoreError::Refused(_) | StoreError::Corrupt { .. }), None) => {

@@ -26,7 +26,7 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "redb", what: "the store in one redb file", run: redb },
     Step {
         name: "servers",
-        what: "stores in the cloud, engines, and what a user sees of them, against real servers",
+        what: "stores in the cloud, machines that share one, engines, and what a user sees of them, against real servers",
         run: servers,
     },
     Step { name: "example", what: "the example workspace's own tests", run: example },
@@ -42,6 +42,7 @@ const BESIDE_SERVERS: &[&[&str]] = &[
     &["--package", "cache-cli", "--test", "commands", "doctor_remote"],
     &["--package", "cache-cli", "--test", "commands", "engine_cache"],
     &["--package", "cache-cli", "--test", "commands", "execute"],
+    &["--package", "cache-cli", "--test", "remote"],
 ];
 const EXAMPLE: &str = "examples/workspace/Cargo.toml";
 

@@ -309,6 +309,9 @@ impl Filling<'_> {
         let hit = as_recorded(lookup::look_up(run, self.engine.blobs()), wanted)?;
         report.spans.check_us = laps.lap();
         let restored = script::restore(run, &hit.outcome, self.engine.blobs(), &Silence).ok()?;
+        // What includes one of them is as old as the beginning, too.
+        let placed = hit.outcome.outputs.iter().filter_map(|output| run.place.expand(&output.path));
+        placed.into_iter().try_for_each(|path| self.backdate(&path))?;
         report.linked_bytes = restored.linked_bytes;
         report.copied_bytes = restored.copied_bytes;
         report.served = Served::Hit { saved_us: hit.outcome.cost_us };

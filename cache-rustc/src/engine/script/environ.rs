@@ -14,8 +14,8 @@ use super::super::facts::environ_digest;
 use super::super::place::Place;
 use crate::env_class;
 
-/// The variant that a run depends on which read the environment as a whole and whose outputs carry
-/// nothing of the session.
+/// The variant that a run depends on which read the environment as a whole. What of the session its outputs
+/// carry is a fact of its own.
 pub(super) const SESSIONLESS: &str = "environ-without-session";
 
 /// Names of variables that a session sets, terminals and remote logins among them.

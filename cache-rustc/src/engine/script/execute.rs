@@ -1,6 +1,5 @@
 //! Running a build script, observing it and storing what it left.
 
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
@@ -14,14 +13,14 @@ use super::super::facts::World;
 use super::super::guard::Guard;
 use super::super::miss;
 use super::super::observe::see;
-use super::super::recipe::ENVIRON;
 use super::super::report::{Laps, Miss, Report, Served};
 use super::super::scope::{Scope, ScriptScope};
 use super::super::scratch::Scratch;
 use super::super::sights::Sights;
 use super::super::streams::Sink;
-use super::environ::{self, MIN_TELLING, SESSIONLESS};
+use super::environ::{self, SESSIONLESS};
 use super::run::ScriptRun;
+use super::search::Search;
 use super::streams::{self, Kept};
 use super::{leftovers, programs, refused, tree};
 use crate::trace;
@@ -140,10 +139,9 @@ fn collect(
     if reads_all {
         roots = run.place.roots.iter().map(|(name, path)| (name.clone(), path.to_vec())).collect();
     }
-    let values = telling(run, sights, reads_all);
-    let mut needles: Vec<Vec<u8>> = roots.iter().map(|(_, path)| path.clone()).collect();
-    needles.extend(values.iter().map(|(_, value)| value.clone()));
-    let tree = tree::read(&run.place, &run.out_dir, &needles)?;
+    let session = environ::session(run.env()).map(|(name, _)| name).filter(|_| reads_all);
+    let search = Search::new(run, roots, sights.about_tools.iter().chain(session), run.env());
+    let tree = tree::read(&run.place, &run.out_dir, &search)?;
 
     let mut more = Vec::new();
     let mut text = |bytes: &[u8]| {
@@ -153,7 +151,7 @@ fn collect(
     };
     let (stdout, stderr) = (text(streams[0]), text(streams[1]));
     more.extend(tree.unsure);
-    let bound = roots.iter().zip(&tree.found).filter(|(_, found)| **found);
+    let bound = search.roots.iter().zip(&tree.found).filter(|(_, found)| **found);
     more.extend(bound.map(|((name, _), _)| name.clone()));
     let mut facts: Vec<Fact> = more
         .into_iter()
@@ -163,30 +161,16 @@ fn collect(
         })
         .collect();
 
-    let carried = |(at, (name, value)): (usize, &(Vec<u8>, Vec<u8>))| {
-        let said = streams.iter().any(|text| memchr::memmem::find(text, value).is_some());
-        (said || tree.found[roots.len() + at]).then(|| name.clone())
-    };
-    let carried: Vec<Vec<u8>> = values.iter().enumerate().filter_map(carried).collect();
-    facts.extend(carried.iter().map(|name| env_fact_of(run, name)));
+    let mut found = tree.found;
+    for text in streams {
+        let values = found.iter_mut().skip(search.roots.len()).zip(search.values_in(text));
+        values.for_each(|(all, here)| *all |= here);
+    }
+    facts.extend(search.names(&found).map(|name| env_fact_of(run, name)));
     if reads_all {
-        let of_session = |name: &Vec<u8>| environ::is_of_session(OsStr::from_bytes(name));
-        let kind = if carried.iter().any(of_session) { ENVIRON } else { SESSIONLESS };
-        facts.extend(variant_fact(run, kind));
+        // What of the session's is carried is a fact of its own, just above.
+        facts.extend(variant_fact(run, SESSIONLESS));
     }
     let outcome = Outcome { exit_code: 0, stdout, stderr, outputs: tree.outputs, cost_us: 0 };
     Ok(Collected { outcome, facts, adoptions: tree.adoptions })
-}
-
-/// Variables with their values that count only where the outputs carry them, places apart, which are
-/// looked for anyway.
-fn telling(run: &ScriptRun, sights: &Sights, reads_all: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let asked = sights.about_tools.iter().filter_map(|name| Some((name, run.env().get(name)?)));
-    let session = environ::session(run.env()).filter(|_| reads_all);
-    let is_place = |value: &[u8]| run.place.roots.iter().any(|(_, path)| path == value);
-    asked
-        .chain(session)
-        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-        .filter(|(_, value)| value.len() >= MIN_TELLING && !is_place(value))
-        .collect()
 }

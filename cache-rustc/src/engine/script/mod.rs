@@ -12,6 +12,7 @@ mod programs;
 mod refused;
 mod restore;
 mod run;
+mod search;
 mod streams;
 mod tree;
 

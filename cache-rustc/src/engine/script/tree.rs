@@ -11,11 +11,14 @@ use cache_storage::Placement;
 use super::super::collect::Adoption;
 use super::super::place::Place;
 use super::super::scan::{Scan, scan};
+use super::search::Search;
 
 /// The most files, directories and links that are stored of one run.
 const MAX_ENTRIES: usize = 50_000;
 /// The most bytes that are stored of one run.
 const MAX_BYTES: u64 = 2 << 30;
+/// The longest file, in bytes, that is read again where one look does not tell what it holds.
+const MAX_AGAIN: u64 = 256 << 20;
 /// The longest file, in bytes, in which paths are replaced as in a text.
 const MAX_TEXT: u64 = 256 << 10;
 
@@ -38,11 +41,12 @@ pub(super) fn is_empty(dir: &Path) -> bool {
     std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none())
 }
 
-/// Reads a tree. `roots` are the first of the needles, in order.
+/// Reads a tree, and looks in it for places and values.
 ///
 /// # Errors
 /// The reason why it cannot be stored.
-pub(super) fn read(place: &Place, dir: &Path, needles: &[Vec<u8>]) -> Result<Tree, String> {
+pub(super) fn read(place: &Place, dir: &Path, search: &Search) -> Result<Tree, String> {
+    let needles = search.needles();
     let mut tree = Tree { found: vec![false; needles.len()], ..Tree::default() };
     let (dirs, mut others) = walk(dir)?;
     others.sort_by_key(|(path, meta)| (meta.mtime(), meta.mtime_nsec(), path.clone()));
@@ -56,7 +60,7 @@ pub(super) fn read(place: &Place, dir: &Path, needles: &[Vec<u8>]) -> Result<Tre
             let content = Content::Text(tree.text(target.as_os_str().as_bytes(), &place.roots));
             output(place, Role::Symlink, &path, content, &meta)?
         } else {
-            let content = tree.file(&path, place, needles)?;
+            let content = tree.file(&path, place, search, &needles)?;
             output(place, Role::Other, &path, content, &meta)?
         };
         tree.outputs.push(output);
@@ -96,19 +100,36 @@ fn walk(dir: &Path) -> Result<(Found, Found), String> {
 impl Tree {
     /// A file that names places is kept as a text where it is one, so that it will name those of
     /// whoever restores it.
-    fn file(&mut self, path: &Path, place: &Place, needles: &[Vec<u8>]) -> Result<Content, String> {
-        let Scan { digest, size, found } =
+    fn file(
+        &mut self,
+        path: &Path,
+        place: &Place,
+        search: &Search,
+        needles: &[Vec<u8>],
+    ) -> Result<Content, String> {
+        let Scan { digest, size, mut found } =
             scan(path, needles).map_err(|error| unreadable(path, &error))?;
-        if size <= MAX_TEXT && found.contains(&true) {
+        let may_be_text = size <= MAX_TEXT && found.contains(&true);
+        if may_be_text || (search.is_unclear(&found) && size <= MAX_AGAIN) {
             let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
-            if std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\0')) {
+            let places = search.roots.len();
+            found.splice(places.., search.values_in(&bytes));
+            let is_text = || std::str::from_utf8(&bytes).is_ok_and(|text| !text.contains('\0'));
+            if may_be_text && is_text() {
+                self.note(places, &found);
                 return Ok(Content::Text(self.text(&bytes, &place.roots)));
             }
         }
-        self.found.iter_mut().zip(found).for_each(|(all, here)| *all |= here);
+        self.note(0, &found);
         let placement = Placement::Private;
         self.adoptions.push(Adoption { digest, size, path: path.to_path_buf(), placement });
         Ok(Content::Blob { digest, size })
+    }
+
+    /// Notes what one file holds, from one of the needles on.
+    fn note(&mut self, from: usize, found: &[bool]) {
+        let all = self.found.iter_mut().zip(found).skip(from);
+        all.for_each(|(all, here)| *all |= here);
     }
 
     fn text(&mut self, bytes: &[u8], roots: &Roots) -> TextTemplate {
