@@ -4,6 +4,7 @@
 mod address;
 mod capabilities;
 mod cas;
+mod check;
 mod client;
 mod config;
 mod connection;
@@ -22,6 +23,7 @@ mod unique;
 
 pub use capabilities::ServerCapabilities;
 pub use cas::{Cas, CasStream, Uploaded};
+pub use check::{CheckOptions, CheckReport, CheckedRun, Trouble, TroubleKind, check};
 pub use client::Client;
 pub use config::{Limits, ReapiConfig};
 pub use content::Content;

@@ -3,6 +3,7 @@
 mod agent;
 mod config;
 mod doctor;
+mod execute;
 mod gc;
 mod key;
 mod push;
@@ -85,6 +86,9 @@ enum Command {
     /// Look at the remote, or remove what is old there
     #[command(subcommand)]
     Remote(remote::Remote),
+    /// Try the engine that units are compiled on, or look at it
+    #[command(subcommand)]
+    Execute(execute::Execute),
     /// Upload now what builds have left to be uploaded
     Push {
         /// Wait until it is done; fails if something is left
@@ -119,6 +123,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Verify { repair } => verify::run(repair),
         Command::Key(key) => key::run(key),
         Command::Remote(remote) => remote::run(remote),
+        Command::Execute(execute) => execute::run(execute),
         Command::Push { wait } => push::run(wait),
         Command::Agent(agent) => return agent::run(&agent),
         Command::Config => Ok(config::run()),

@@ -4,6 +4,7 @@ mod config;
 mod doctor;
 mod doctor_remote;
 mod engine_cache;
+mod execute;
 #[path = "../e2e/harness/installed.rs"]
 mod installed;
 mod key;

@@ -6,16 +6,17 @@
 //!
 //! 1. The unit that most work waits for goes first: units are ordered by their *tail*, the longest path
 //!    from their start to the end of the build ([`tails`]).
-//! 2. An idle core of this machine takes the next unit, unless an engine is expected to be clearly
-//!    faster; or it *overtakes* an action that the engine will not end soon, when that one's tail is
+//! 2. An idle core of this machine takes what can run nowhere else, else the next unit, unless an engine
+//!    is expected to be clearly faster; or it *overtakes* an action that the engine will not end soon, when that one's tail is
 //!    longer than the next unit's.
 //! 3. Without an idle core a unit goes to the engine when that is expected to end before a core here
 //!    would; otherwise it waits. What is sent is limited to what the engine starts without queueing.
 //! 4. What an engine has not ended in its time probably runs on a slow worker. The expectation of what
 //!    is left is conditional on what has passed, over the workers that were measured ([`Fleet`]). When
 //!    that says that another worker would end it clearly sooner from the start, and no core here does, it
-//!    is sent once more. What a slow worker would make the longest path of the build is sent twice at
-//!    once, while the engine has seats to spare.
+//!    is sent once more. While the engine has seats to spare, that is done at once where it gains on average
+//!    (as it does where some workers are much slower than others), and first for what a slow worker would
+//!    make the longest path of the build.
 
 mod fleet;
 mod graph;
@@ -124,6 +125,11 @@ fn room<'a>(situation: &Situation<'a>) -> Option<&'a Fleet> {
 
 /// What an idle core does.
 fn use_core(situation: &Situation<'_>, order: &[usize]) -> Option<Move> {
+    // What can run nowhere else first: whatever else takes the core may take it for long.
+    let only = |i: &usize| situation.waiting[*i].here && !situation.waiting[*i].there;
+    if let Some(only) = order.iter().copied().find(only) {
+        return Some(Move::Here(only));
+    }
     let next = order.iter().copied().find(|i| situation.waiting[*i].here);
     let late = most_urgent_late(situation);
     if let Some(late) = late
@@ -179,7 +185,7 @@ fn send(situation: &Situation<'_>, order: &[usize]) -> Option<Move> {
 /// The most urgent action that another worker is expected to end clearly sooner.
 fn send_again(situation: &Situation<'_>) -> Option<Move> {
     let fleet = room(situation)?;
-    let spare = situation.in_flight < fleet.window() / 2;
+    let (taken, seats) = (situation.in_flight, fleet.window());
     let waiting = situation.waiting.iter().map(|waiting| waiting.unit.tail);
     let sent = situation.sent.iter().map(|sent| sent.unit.tail.saturating_sub(sent.elapsed));
     let horizon = waiting.chain(sent).max().unwrap_or_default();
@@ -188,9 +194,8 @@ fn send_again(situation: &Situation<'_>) -> Option<Move> {
         // It should have ended, or the build would wait for it if it got to a slow worker.
         let due = sent.elapsed > fleet.typical(unit);
         let matters = unit.tail + fleet.longest(unit) > horizon;
-        sent.again
-            && (due || (spare && matters))
-            && fleet.gain_again(unit, sent.elapsed) > worth(unit)
+        let spare = if matters { taken * 10 < seats * 9 } else { taken * 4 < seats * 3 };
+        sent.again && (due || spare) && fleet.gain_again(unit, sent.elapsed) > worth(unit)
     };
     let late = situation.sent.iter().enumerate().filter(|(_, sent)| gains(sent));
     late.max_by_key(|(i, sent)| (sent.unit.tail, Reverse(*i))).map(|(i, _)| Move::Again(i))

@@ -48,6 +48,27 @@ fn an_idle_core_takes_the_unit_that_most_waits_for() {
 }
 
 #[test]
+fn an_idle_core_first_takes_what_can_run_nowhere_else() {
+    let fleet = fleet(&[1.0]);
+    let mut all = [waiting(1, 5), waiting(1, 9)];
+    all[0].there = false;
+    let late = [sent(10, 50, 60)];
+    let now = Situation { idle: 1, waiting: &all, sent: &late, fleet: Some(&fleet), ..NOTHING };
+    assert_eq!(decide(&now), Some(Move::Here(0)));
+}
+
+#[test]
+fn where_workers_differ_much_spare_seats_are_used_at_once() {
+    let now_sent = [Sent { here: false, ..sent(10, 50, 0) }];
+    let uneven = fleet(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.125]);
+    let even = fleet(&[1.0, 0.9, 1.1]);
+    let now = Situation { sent: &now_sent, in_flight: 1, fleet: Some(&uneven), ..NOTHING };
+    assert_eq!(decide(&now), Some(Move::Again(0)));
+    assert_eq!(decide(&Situation { fleet: Some(&even), ..now }), None);
+    assert_eq!(decide(&Situation { in_flight: uneven.window() - 1, ..now }), None);
+}
+
+#[test]
 fn without_an_idle_core_what_is_worth_it_is_sent() {
     let fleet = fleet(&[1.0]);
     let mut tiny = waiting(1, 9);

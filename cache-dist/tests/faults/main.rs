@@ -2,6 +2,7 @@
 //! named.
 
 mod cache;
+mod check;
 mod connection;
 mod execution;
 mod results;

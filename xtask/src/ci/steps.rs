@@ -41,6 +41,7 @@ const BESIDE_SERVERS: &[&[&str]] = &[
     &["--package", "cache-dist"],
     &["--package", "cache-cli", "--test", "commands", "doctor_remote"],
     &["--package", "cache-cli", "--test", "commands", "engine_cache"],
+    &["--package", "cache-cli", "--test", "commands", "execute"],
     &["--package", "cache-cli", "--test", "remote"],
 ];
 const EXAMPLE: &str = "examples/workspace/Cargo.toml";

@@ -1,0 +1,141 @@
+//! `larder execute`: whether an engine can be used, and what it can do.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use cache_dist::{
+    CheckOptions, CheckReport, Client, Limits, ReapiConfig, ServerCapabilities, check,
+};
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::text;
+
+/// What to do with the engine.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum Execute {
+    /// Run a small action on the engine, and say what is wrong if that fails
+    Check {
+        /// How many seconds it may take
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        patience: u64,
+    },
+    /// Show what the engine can do
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The setting that names the engine.
+const VARIABLE: &str = "LARDER_EXECUTE";
+
+/// Runs the command.
+///
+/// # Errors
+/// When no engine is configured, or `status` gets no answer.
+pub(super) fn run(execute: Execute) -> Result<bool> {
+    let config = config()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = match execute {
+        Execute::Check { patience } => {
+            let mut options = CheckOptions::default();
+            options.patience = Duration::from_secs(patience);
+            let report = runtime.block_on(check(&config, &options));
+            print!("{}", checked(&config.url, &report));
+            Ok(report.trouble.is_none())
+        }
+        Execute::Status { json } => runtime.block_on(status(&config, json)),
+    };
+    // Nobody waits for a name that is still being resolved.
+    runtime.shutdown_background();
+    result
+}
+
+/// How the engine is reached, where a person waits.
+fn config() -> Result<ReapiConfig> {
+    let url = std::env::var(VARIABLE).unwrap_or_default();
+    if url.is_empty() || url == "off" {
+        bail!("no engine is configured; set {VARIABLE}=grpc://HOST:PORT[/INSTANCE]");
+    }
+    let limits = Limits { connect: Duration::from_secs(5), retries: 1, ..Limits::default() };
+    Ok(ReapiConfig { limits, ..ReapiConfig::new(url) })
+}
+
+/// A line for each thing that was tried, and one with what to do.
+fn checked(url: &str, report: &CheckReport) -> String {
+    let mut out = String::new();
+    let mut line = |level: &str, said: String| out += &format!("{level:<8}{said}\n");
+    if let (Some(can), Some(latency)) = (&report.capabilities, report.latency) {
+        let latency = text::duration(latency);
+        line("ok", format!("{url} ({VARIABLE}): answers in {latency}; {}", in_words(can)));
+    }
+    if let Some(ran) = &report.ran {
+        let mut said = format!("an action ran in {}", text::duration(ran.total));
+        if !ran.worker.is_empty() {
+            said += &format!(", by {}", ran.worker);
+        }
+        if let Some(queued) = ran.queued {
+            said += &format!(", {} of it waiting for a worker", text::duration(queued));
+        }
+        line("ok", said);
+        match ran.kept {
+            true => line("ok", "its result was kept and served again".into()),
+            false => line("note", "its result was not kept: others run the same again".into()),
+        }
+    }
+    if let Some(trouble) = &report.trouble {
+        line("BROKEN", format!("{url} ({VARIABLE}): {}", trouble.said));
+        let setting = trouble.setting.as_deref().map(name_of);
+        let setting = setting.map_or_else(String::new, |name| format!("{name}: "));
+        line("", format!("-> {setting}{}", trouble.fix));
+    }
+    out
+}
+
+/// A setting as the user writes it.
+fn name_of(setting: &str) -> String {
+    match setting {
+        "url" => VARIABLE.to_owned(),
+        other => format!("execute.{}", other.replacen("option ", "options.", 1)),
+    }
+}
+
+/// What an engine can do, in a line.
+fn in_words(can: &ServerCapabilities) -> String {
+    let mut parts = Vec::new();
+    if !can.api.1.is_empty() {
+        parts.push(format!("API {} to {}", can.api.0, can.api.1));
+    }
+    parts.push(can.digest_function.to_string());
+    parts.push(format!("batches of {}", text::bytes(can.batch)));
+    if can.zstd_streams || can.zstd_batches {
+        parts.push("zstd".into());
+    }
+    parts.push(if can.execute { "executes" } else { "a cache only" }.into());
+    parts.join(", ")
+}
+
+async fn status(config: &ReapiConfig, json: bool) -> Result<bool> {
+    let client = Client::open(config)?;
+    let can = client.capabilities().await?;
+    if json {
+        let priorities: Vec<_> = can.priorities.iter().map(|p| [*p.start(), *p.end()]).collect();
+        let status = json!({
+            "url": config.url,
+            "api": [can.api.0, can.api.1],
+            "digest_function": can.digest_function.to_string(),
+            "batch": can.batch,
+            "largest_blob": can.largest_blob,
+            "zstd": { "streams": can.zstd_streams, "batches": can.zstd_batches },
+            "execute": can.execute,
+            "update_results": can.update_results,
+            "priorities": priorities,
+        });
+        println!("{status:#}");
+    } else {
+        println!("Engine {}: {}", config.url, in_words(can));
+    }
+    Ok(true)
+}
