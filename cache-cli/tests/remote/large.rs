@@ -49,7 +49,7 @@ fn main() {{
     library(files, "much", script("much", mebibytes, 5 + mebibytes / 25))
 }
 
-/// `VmHWM` of the agent (proc_pid_status(5)), in kB.
+/// `VmHWM` of the agent (`proc_pid_status(5)`), in kB.
 fn high_water(machine: &Machine) -> u64 {
     let agents = machine.agents();
     let [agent] = agents.as_slice() else { panic!("one agent, not {agents:?}") };
