@@ -15,6 +15,7 @@ mod inputs;
 mod results;
 mod retry;
 mod runtime;
+mod rustc;
 mod status;
 mod store;
 mod unique;
@@ -31,4 +32,5 @@ pub use execute::{
     RacingExecutor, RemoteExecutor, Stage, Timings,
 };
 pub use inputs::{Directory, FileDigests, InputBuilder, InputFile, Node, scan};
+pub use rustc::RustcExecutor;
 pub use store::ReapiStore;

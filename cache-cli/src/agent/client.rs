@@ -13,8 +13,8 @@ use cache_core::Hasher;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use super::protocol::{self, Ask, Message, Reply, Request};
-use crate::config::RemoteSettings;
+use super::protocol::{self, Ask, Message, Reply, Request, Whom};
+use crate::config::{ExecuteSettings, RemoteSettings};
 
 /// What an agent that is there needs for its first reply, on a machine that is busy compiling.
 const FIRST_REPLY: Duration = Duration::from_millis(400);
@@ -25,8 +25,8 @@ const AVOID: Duration = Duration::from_secs(10);
 
 /// Asks the agent.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
-    remote: RemoteSettings,
+pub(crate) struct Client<S = RemoteSettings> {
+    settings: S,
     dir: PathBuf,
 }
 
@@ -49,18 +49,32 @@ impl Client {
     /// When this program's own file cannot be found.
     pub(crate) fn new(remote: RemoteSettings) -> io::Result<Self> {
         let dir = directory(&remote.state)?;
-        Ok(Self { remote, dir })
+        Ok(Self { settings: remote, dir })
     }
 
     /// The settings that requests carry.
     pub(crate) fn remote(&self) -> &RemoteSettings {
-        &self.remote
+        &self.settings
     }
+}
+
+impl Client<ExecuteSettings> {
+    /// For this engine. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When this program's own file cannot be found.
+    pub(crate) fn of_engine(engine: ExecuteSettings) -> io::Result<Self> {
+        let dir = directory(&engine.state)?;
+        Ok(Self { settings: engine, dir })
+    }
+}
+
+impl<S: Clone + Into<Whom>> Client<S> {
 
     /// Asks without waiting for a first reply.
     pub(crate) fn send(&self, ask: Ask) -> Option<Asked> {
         let asked = Asked { stream: self.connect().ok()?, first: None };
-        let request = Message::json(&Request { remote: self.remote.clone(), ask });
+        let request = Message::json(&Request { whom: self.settings.clone().into(), ask });
         protocol::write(&asked.stream, &request).ok()?;
         Some(asked)
     }

@@ -1,0 +1,74 @@
+//! rustc on an engine: from a unit's job to an action, and from its result to what the unit's caller
+//! expects.
+//!
+//! The tree of inputs has every file at its absolute path of this machine, so nothing in outputs,
+//! messages or the trace has to be translated: bytes are those of a compile here, by construction.
+//! That needs a sandbox whose root is the tree's (`layout`); the compile is refused elsewhere.
+
+mod result;
+mod script;
+mod toolchain;
+mod tree;
+
+use std::sync::Arc;
+
+use cache_rustc::engine::{Executed, Job};
+
+use crate::{
+    Action, Client, Control, Executor, FileDigests, RemoteError, RemoteExecutor, Result,
+};
+
+/// Where what is not the job's own lies in the tree.
+const OWN: &str = "larder-run";
+
+/// Compiles units on an engine.
+#[derive(Debug)]
+pub struct RustcExecutor {
+    client: Client,
+    executor: Arc<dyn Executor>,
+    digests: FileDigests,
+    /// For what `sha256sum` checks there, whatever the engine's own function is.
+    sums: FileDigests,
+}
+
+impl RustcExecutor {
+    /// Compiles on this engine.
+    ///
+    /// # Errors
+    /// What asking the engine what it can do meets.
+    pub async fn new(client: Client) -> Result<Self> {
+        let function = client.capabilities().await?.digest_function;
+        Ok(Self {
+            executor: Arc::new(RemoteExecutor::new(client.clone())),
+            client,
+            digests: FileDigests::new(function),
+            sums: FileDigests::new(crate::DigestFunction::Sha256),
+        })
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Runs a job. Its outputs are in its scratch directory then.
+    ///
+    /// # Errors
+    /// When there is no answer as to what the compiler does; [`RemoteError::Unsupported`] when the
+    /// engine's sandbox is none in which it could run.
+    pub async fn run(&self, job: &Job, control: &Control) -> Result<Executed> {
+        let (inputs, system) = self.tree(job).await?;
+        let mut action = Action::new(script::arguments(job)?);
+        action.environment.insert("PATH".into(), script::PATH.into());
+        action.outputs = job.outputs.iter().map(|path| tree::relative(path)).collect::<Result<_>>()?;
+        action.outputs.extend(script::OUTPUTS.iter().map(|name| format!("{OWN}/{name}")));
+        action.label.clone_from(&job.unit);
+        let executed = self.executor.execute(&action, &inputs, control).await?;
+        if executed.exit_code == script::REFUSED {
+            let text = "a sandbox in which every file is at its own absolute path";
+            return Err(RemoteError::Unsupported(text.into()));
+        }
+        result::read(job, &system, &executed).await
+    }
+}

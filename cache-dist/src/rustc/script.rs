@@ -1,0 +1,50 @@
+//! What runs on the engine: a few lines of shell around the compiler.
+
+use cache_rustc::engine::Job;
+use cache_rustc::trace;
+
+use super::OWN;
+use crate::{RemoteError, Result};
+
+/// Where the script's own tools are.
+pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+/// The exit code of a compile that was not tried.
+pub(super) const REFUSED: i32 = 97;
+/// What the script leaves: the tracer's log, the names where outputs go, the system's files that are
+/// the same.
+pub(super) const OUTPUTS: [&str; 3] = ["trace", "left", "same"];
+/// The sums of the system's files here.
+pub(super) const SUMS: &str = "system";
+
+/// The compiler sees the given variables and no other, so what it does not find is known.
+const SCRIPT: &str = r#"
+cwd=$1 out=$2 probe=$3 magic=$4; shift 4
+[ "$(pwd)" = / ] && [ -e "$probe" ] && cd "$cwd" || exit 97
+printf "$magic" > /larder-run/trace || exit 97
+env -i "$@"
+code=$?
+ls -A "$out" > /larder-run/left
+[ ! -s /larder-run/system ] || sha256sum -c /larder-run/system > /larder-run/same 2> /dev/null
+exit $code
+"#;
+
+/// Program and arguments of a job's action.
+///
+/// # Errors
+/// [`RemoteError::Local`] for a path that cannot be said.
+pub(super) fn arguments(job: &Job) -> Result<Vec<String>> {
+    let text = |path: &std::path::Path| {
+        let text = path.to_str().map(str::to_owned);
+        text.ok_or_else(|| RemoteError::Local(format!("{} is not UTF-8", path.display())))
+    };
+    let probe = job.files.first().unwrap_or(&job.toolchain.rustc);
+    let magic: String = trace::log::MAGIC.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    let mut all = vec!["/bin/sh".to_owned(), "-c".to_owned(), SCRIPT.to_owned(), "larder".to_owned()];
+    all.extend([text(&job.cwd)?, text(&job.out_dir)?, text(probe)?, magic]);
+    let [log, preload] = trace::VARIABLES;
+    all.push(format!("{log}=/{OWN}/trace"));
+    all.push(format!("{preload}={}", text(&job.tracer)?));
+    all.extend(job.env.iter().map(|(name, value)| format!("{name}={value}")));
+    all.extend(job.argv.iter().cloned());
+    Ok(all)
+}
