@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cache_core::Digest;
@@ -50,6 +50,7 @@ pub(super) struct Attempt<'a> {
     dispatched: Box<dyn Dispatched>,
     /// Ends the wait for the job of the current round.
     cancel: Arc<Mutex<Cancel>>,
+    cancelled: Arc<AtomicBool>,
     rounds: u32,
     /// What came back and may be used.
     pub(super) checked: Option<Checked>,
@@ -98,6 +99,7 @@ impl<'a> Attempt<'a> {
             job,
             dispatched,
             cancel,
+            cancelled: Arc::default(),
             rounds: 1,
             checked: None,
             failed: None,
@@ -112,6 +114,9 @@ impl<'a> Attempt<'a> {
 
     /// Notes why the unit's kind has to be compiled here.
     fn stays(&mut self, why: String) -> News {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return News::Nothing;
+        }
         // What another machine has or had at the moment is no property of the crate.
         let of_the_crate = ["environ", "listed", "wrote-elsewhere", "left", "escaped-tracer"];
         if of_the_crate.iter().any(|word| why.split(':').next() == Some(word)) {
@@ -180,8 +185,11 @@ impl Coming for Attempt<'_> {
     fn choose(&mut self, _: Option<&Digest>) {}
 
     fn canceller(&self) -> Cancel {
-        let cancel = self.cancel.clone();
-        Box::new(move || cancel.lock().unwrap_or_else(PoisonError::into_inner)())
+        let (cancel, cancelled) = (self.cancel.clone(), self.cancelled.clone());
+        Box::new(move || {
+            cancelled.store(true, Ordering::Relaxed);
+            cancel.lock().unwrap_or_else(PoisonError::into_inner)();
+        })
     }
 }
 

@@ -114,7 +114,7 @@ impl Check<'_> {
             if is_system(path) || !path.is_file() {
                 return Err(Doubt::No(format!("absent-there: {}", path.display())));
             }
-            lacked.files.insert(path.to_path_buf());
+            lacked.files.insert(lexically_plain(path));
         }
         for (path, kind) in sights.present_paths() {
             if kind_of(path) != Some(kind) {
