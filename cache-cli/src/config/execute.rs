@@ -60,6 +60,14 @@ pub(crate) struct ExecuteSettings {
     pub(crate) state: PathBuf,
 }
 
+impl ExecuteSettings {
+    /// The directory for what is known of the engine on this machine.
+    pub(crate) fn dir(&self) -> PathBuf {
+        let name = cache_core::Digest::of(self.url.as_bytes()).to_hex();
+        self.state.join("engines-v1").join(name.get(..16).unwrap_or_default())
+    }
+}
+
 impl ExecuteConfig {
     /// The settings; `None` when no engine is configured.
     pub(crate) fn settings(&self, state: PathBuf) -> Option<ExecuteSettings> {

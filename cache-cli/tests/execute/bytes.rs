@@ -61,5 +61,5 @@ fn what_was_compiled_there_is_a_hit_everywhere() {
     let hits = second.last().events.iter().all(|event| event.result == "hit");
     assert!(hits, "{}", second.last().describe());
     let stats = lab.stats();
-    assert_eq!(stats["sent"]["used"], 6, "{stats}");
+    assert_eq!(stats["sent"]["used"], 5, "{stats}");
 }

@@ -74,6 +74,7 @@ fn who_reads_all_variables_is_compiled_here() {
     let checkout = lab.checkout("ws", &using("greedy::variables!(\"E2E_ALL_\")"));
     assert_eq!(checkout.build_and_run(), "E2E_ALL_A=1\n");
     assert_eq!(how(&checkout.last(), "one"), "failed: environ");
+    // So is who loads what reads them.
     let sent = sent(&checkout.last());
-    assert_eq!(sent.values().filter(|sent| *sent == "used").count(), 3, "{sent:?}");
+    assert_eq!(sent.values().filter(|sent| *sent == "used").count(), 2, "{sent:?}");
 }

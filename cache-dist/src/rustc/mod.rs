@@ -10,7 +10,9 @@ mod script;
 mod toolchain;
 mod tree;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cache_rustc::engine::{Executed, Job};
 
@@ -29,19 +31,26 @@ pub struct RustcExecutor {
     digests: FileDigests,
     /// For what `sha256sum` checks there, whatever the engine's own function is.
     sums: FileDigests,
+    /// Where digests of large files are kept, and how many are.
+    memo: PathBuf,
+    saved: AtomicUsize,
 }
 
 impl RustcExecutor {
-    /// Compiles on this engine.
+    /// Compiles on this engine. In `directory`, which is there, it keeps what it would take time to
+    /// find out again.
     ///
     /// # Errors
     /// What asking the engine what it can do meets.
-    pub async fn new(client: Client) -> Result<Self> {
+    pub async fn new(client: Client, directory: &Path) -> Result<Self> {
         let function = client.capabilities().await?.digest_function;
+        let memo = directory.join(format!("digests-{function}"));
         Ok(Self {
             executor: Arc::new(RemoteExecutor::new(client.clone())),
             client,
-            digests: FileDigests::new(function),
+            digests: FileDigests::load(function, &memo),
+            memo,
+            saved: AtomicUsize::new(0),
             sums: FileDigests::new(crate::DigestFunction::Sha256),
         })
     }
@@ -59,6 +68,8 @@ impl RustcExecutor {
     /// engine's sandbox is none in which it could run.
     pub async fn run(&self, job: &Job, control: &Control) -> Result<Executed> {
         let (inputs, system) = self.tree(job).await?;
+        let saved = self.digests.save(&self.memo, self.saved.load(Ordering::Relaxed));
+        self.saved.store(saved, Ordering::Relaxed);
         let mut action = Action::new(script::arguments(job)?);
         action.environment.insert("PATH".into(), script::PATH.into());
         action.outputs = job.outputs.iter().map(|path| tree::relative(path)).collect::<Result<_>>()?;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,7 @@ impl Breaker {
 /// An engine.
 pub(super) struct Engine {
     client: Client,
+    dir: PathBuf,
     executor: OnceCell<RustcExecutor>,
     slots: Semaphore,
     breaker: Mutex<Breaker>,
@@ -58,11 +60,14 @@ impl Engine {
     /// # Errors
     /// What is wrong with the settings.
     pub(super) fn open(settings: ExecuteSettings) -> Result<Self, String> {
+        let dir = settings.dir();
+        fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         let config =
             ReapiConfig { url: settings.url, options: settings.options, ..ReapiConfig::default() };
         let client = Client::open(&config).map_err(|error| error.to_string())?;
         Ok(Self {
             client,
+            dir,
             executor: OnceCell::new(),
             slots: Semaphore::new(AT_ONCE),
             breaker: Mutex::default(),
@@ -99,7 +104,7 @@ impl Engine {
     }
 
     async fn run(&self, job: &Job) -> Result<Executed, RemoteError> {
-        let executor = self.executor.get_or_try_init(|| RustcExecutor::new(self.client.clone()));
+        let executor = self.executor.get_or_try_init(|| RustcExecutor::new(self.client.clone(), &self.dir));
         let executed = executor.await?.run(job, &Control::new()).await?;
         let mut breaker = locked(&self.breaker);
         breaker.failures = 0;

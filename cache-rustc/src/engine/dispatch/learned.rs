@@ -2,7 +2,8 @@
 //! be compiled here.
 //!
 //! One small file for each crate and kind of unit, `dispatch-v1/<digest>` in the state directory: a
-//! line each, a word and what it is about. Nothing in it decides whether a result is right.
+//! line each, a word and what it is about. One more has what links read of the system, which is the
+//! same for most of them. Nothing in it decides whether a result is right.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,7 +36,15 @@ pub(super) struct Learned {
 impl Learned {
     /// What is known of a unit's kind.
     pub(super) fn of(unit: &Unit, state_dir: &Path) -> Self {
-        let Ok(text) = fs::read_to_string(place(unit, state_dir)) else { return Self::default() };
+        let mut learned = Self::read(&place(unit, state_dir));
+        if unit.args.links() {
+            learned.system.extend(Self::read(&place_of_links(unit, state_dir)).system);
+        }
+        learned
+    }
+
+    fn read(path: &Path) -> Self {
+        let Ok(text) = fs::read_to_string(path) else { return Self::default() };
         let mut learned = Self::default();
         for (word, rest) in text.lines().filter_map(|line| line.split_once(' ')) {
             match word {
@@ -52,7 +61,19 @@ impl Learned {
 
     /// Writes it down. What is lost is learned again.
     pub(super) fn keep(&self, unit: &Unit, state_dir: &Path) {
-        let path = place(unit, state_dir);
+        self.write(&place(unit, state_dir));
+        if unit.args.links() {
+            let path = place_of_links(unit, state_dir);
+            let mut all = Self::read(&path);
+            let known = all.system.len();
+            all.system.extend(self.system.iter().cloned());
+            if all.system.len() > known {
+                all.write(&path);
+            }
+        }
+    }
+
+    fn write(&self, path: &Path) {
         let mut text = String::new();
         let mut line = |word: &str, rest: &str| {
             if !rest.contains('\n') {
@@ -67,7 +88,7 @@ impl Learned {
         self.cost_us.iter().for_each(|cost| line("cost", &cost.to_string()));
         let _ = path.parent().map_or(Ok(()), fs::create_dir_all);
         let temp = path.with_extension(std::process::id().to_string());
-        if fs::write(&temp, text).and_then(|()| fs::rename(&temp, &path)).is_err() {
+        if fs::write(&temp, text).and_then(|()| fs::rename(&temp, path)).is_err() {
             let _ = fs::remove_file(&temp);
         }
     }
@@ -109,6 +130,10 @@ pub(in super::super) fn note_cost(unit: &Unit, state_dir: &Path, report: &Report
         learned.cost_us = Some(cost);
         learned.keep(unit, state_dir);
     }
+}
+
+fn place_of_links(unit: &Unit, state_dir: &Path) -> PathBuf {
+    state_dir.join("dispatch-v1").join(format!("links-{}", unit.host))
 }
 
 fn place(unit: &Unit, state_dir: &Path) -> PathBuf {
