@@ -3,7 +3,7 @@
 //! A message is a length (4 bytes, little-endian), a kind (1 byte), and the bytes: JSON, or for an offer
 //! the record as it is. A connection has one [`Request`]; replies come until one that is the last.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
@@ -89,6 +89,10 @@ pub(crate) struct Left {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Came {
     pub(crate) exit_code: i32,
+    /// The variables as the compiler saw them.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Whether outputs carry the name of a directory there.
+    pub(crate) tied: bool,
     /// Which outputs there are, by their place in the job.
     pub(crate) outputs: Vec<usize>,
     /// Files of the system that are the same there.

@@ -1,10 +1,12 @@
 //! rustc on an engine: from a unit's job to an action, and from its result to what the unit's caller
 //! expects.
 //!
-//! The tree of inputs has every file at its absolute path of this machine, so nothing in outputs,
-//! messages or the trace has to be translated: bytes are those of a compile here, by construction.
-//! That needs a sandbox whose root is the tree's (`layout`); the compile is refused elsewhere.
+//! The tree of inputs has every file at its absolute path of this machine. Where the sandbox's root is
+//! the tree's, nothing in outputs, messages or the trace has to be translated: bytes are those of a
+//! compile here, by construction. Elsewhere the worker's directory comes before each path, and is taken
+//! out again of all but the outputs (`place`).
 
+mod place;
 mod result;
 mod script;
 mod toolchain;
@@ -77,7 +79,7 @@ impl RustcExecutor {
         action.label.clone_from(&job.unit);
         let executed = self.executor.execute(&action, &inputs, control).await?;
         if executed.exit_code == script::REFUSED {
-            let text = "a sandbox in which every file is at its own absolute path";
+            let text = "inputs where they were put, in a directory with a plain name";
             return Err(RemoteError::Unsupported(text.into()));
         }
         result::read(job, &system, &executed).await

@@ -1,11 +1,12 @@
 //! What came of a job, from what the engine says.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use cache_rustc::engine::{Executed, Job};
 
+use super::place::Place;
 use super::{OWN, tree};
 use crate::{OutputKind, Result};
 
@@ -29,11 +30,15 @@ pub(super) async fn read(
         Some(content) => content.read().await.map(Some),
         None => Ok(None),
     };
+    let root = own("root").await?.unwrap_or_default();
+    let place = Place(String::from_utf8_lossy(&root).into_owned());
+    let values = job.env.iter().map(|(name, value)| (name.clone(), place.value(value, job)));
     let mut done = Executed {
         exit_code: executed.exit_code,
-        stdout: executed.stdout.to_vec(),
-        stderr: executed.stderr.to_vec(),
-        trace: own("trace").await?.map(|bytes| bytes.to_vec()),
+        stdout: place.take_out(&executed.stdout),
+        stderr: place.take_out(&executed.stderr),
+        trace: own("trace").await?.and_then(|log| place.translate(&log, job)),
+        env: values.collect(),
         left: lines(&own("left").await?.unwrap_or_default()),
         run_us: executed.timings.run.and_then(|run| u64::try_from(run.as_micros()).ok()),
         ..Executed::default()
@@ -53,10 +58,24 @@ pub(super) async fn read(
         if let Some(content) = file(&tree::relative(path)?) {
             let to = job.scratch.join(at.to_string());
             content.write_to(&to).await?;
+            if !place.is_root() {
+                done.tied |= look(&to, path, &place).await?;
+            }
             done.outputs.insert(at, to);
         }
     }
     Ok(done)
+}
+
+/// Takes the place out of dependency information; of anything else, says whether it is in it.
+async fn look(file: &Path, output: &Path, place: &Place) -> Result<bool> {
+    let failed = |e| crate::RemoteError::local(file.display(), &e);
+    let bytes = tokio::fs::read(file).await.map_err(failed)?;
+    if output.extension().is_some_and(|extension| extension == "d") {
+        tokio::fs::write(file, place.take_out(&bytes)).await.map_err(failed)?;
+        return Ok(false);
+    }
+    Ok(place.is_in(&bytes))
 }
 
 fn lines(bytes: &Bytes) -> BTreeSet<Vec<u8>> {

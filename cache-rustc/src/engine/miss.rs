@@ -160,7 +160,7 @@ fn observe(
     let guard = Guard::new(&started, &unit.externs);
     match scratch.trace()? {
         Some(trace) => {
-            observe::observe(unit, &trace, info, world, &guard, &engine.options.state_dir)
+            observe::observe(unit, &unit.env, &trace, info, world, &guard, &engine.options.state_dir)
         }
         None => conservative::observe(unit, info, world, &guard),
     }

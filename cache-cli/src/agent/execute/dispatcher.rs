@@ -77,6 +77,8 @@ fn read(scratch: &std::path::Path, came: Came) -> io::Result<Executed> {
     let names = left.split(|byte| *byte == b'\n').filter(|name| !name.is_empty());
     Ok(Executed {
         exit_code: came.exit_code,
+        env: came.env,
+        tied: came.tied,
         stdout: get("stdout")?,
         stderr: get("stderr")?,
         outputs: came.outputs.iter().map(|at| (*at, scratch.join(at.to_string()))).collect(),

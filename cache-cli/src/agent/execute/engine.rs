@@ -138,6 +138,8 @@ fn write(job: &Job, executed: Executed) -> io::Result<Came> {
     put("left", &names.join(&b'\n'))?;
     Ok(Came {
         exit_code: executed.exit_code,
+        env: executed.env,
+        tied: executed.tied,
         outputs: executed.outputs.into_keys().collect(),
         system: executed.system,
         run_us: executed.run_us,

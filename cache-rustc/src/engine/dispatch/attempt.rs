@@ -118,7 +118,8 @@ impl<'a> Attempt<'a> {
             return News::Nothing;
         }
         // What another machine has or had at the moment is no property of the crate.
-        let of_the_crate = ["environ", "listed", "wrote-elsewhere", "left", "escaped-tracer"];
+        let of_the_crate =
+            ["environ", "listed", "wrote-elsewhere", "left", "escaped-tracer", "tied"];
         if of_the_crate.iter().any(|word| why.split(':').next() == Some(word)) {
             self.learned.local = Some(why.clone());
             self.learned.keep(self.unit, &self.engine.options().state_dir);

@@ -69,7 +69,9 @@ impl Check<'_> {
         let trace = Trace::parse(log).map_err(|error| Doubt::No(format!("trace: {error}")))?;
         let ours = &self.engine.options().state_dir;
         let scope = Scope::new(self.unit, ours);
-        let sights = observe::see(&trace, &self.unit.env, &scope)?;
+        let mut env = self.unit.env.clone();
+        env.extend(executed.env.iter().map(|(name, value)| (name.into(), value.into())));
+        let sights = observe::see(&trace, &env, &scope)?;
         let lacked = self.lacked(&trace, &sights, &executed)?;
         if !lacked.is_empty() {
             return Err(Doubt::Lacks(lacked));
@@ -82,6 +84,12 @@ impl Check<'_> {
                 return Err(Doubt::No(format!("output-missing: {}", output.path.display())));
             }
         }
+        if executed.tied {
+            return Err(no("tied"));
+        }
+        if names_std(&executed.stderr) {
+            return Err(no("std-diagnostic"));
+        }
         self.check_environ(&sights)?;
         self.check_listings(&sights)?;
         self.check_writes(&sights, &executed)?;
@@ -90,7 +98,7 @@ impl Check<'_> {
         let world = World::new(self.unit, &blobs);
         let started = self.scratch.started()?;
         let guard = Guard::new(&started, &self.unit.externs);
-        let facts = observe::observe(self.unit, &trace, info.as_ref(), &world, &guard, ours)?;
+        let facts = observe::observe(self.unit, &env, &trace, info.as_ref(), &world, &guard, ours)?;
         Ok(Checked { executed, info, facts })
     }
 
@@ -205,6 +213,12 @@ impl Check<'_> {
         }
         if lacked.is_empty() { Ok(Some(info)) } else { Err(Doubt::Lacks(lacked)) }
     }
+}
+
+/// Whether a diagnostic points into the standard library, whose sources are shown where they are.
+fn names_std(stderr: &[u8]) -> bool {
+    let names = |name: &[u8]| memchr::memmem::find(stderr, name).is_some();
+    names(b"/rustc/") || names(b"/rustlib/src/rust/")
 }
 
 fn no(why: &str) -> Doubt {

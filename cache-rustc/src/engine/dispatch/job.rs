@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::super::unit::{self, Unit};
+use super::super::unit::{self, Unit, os};
 use super::inputs;
 use super::learned::Learned;
 use super::{Job, Toolchain};
@@ -50,6 +50,7 @@ pub(super) fn of(
         argv: argv.into_iter().map(text).collect::<Result<_, _>>()?,
         env: environment(unit, learned)?,
         cwd: unit.place.cwd.clone(),
+        roots: unit.place.roots.iter().map(|(_, root)| os(root).into()).collect(),
         files: inputs.files,
         directories: inputs.directories,
         toolchain: Toolchain {
@@ -93,7 +94,7 @@ impl Job {
     fn check(&self) -> Result<(), String> {
         let singles = [&self.cwd, &self.out_dir, &self.tracer, &self.scratch];
         let toolchain = [&self.toolchain.home, &self.toolchain.rustc];
-        let sets: [&BTreeSet<PathBuf>; 2] = [&self.files, &self.directories];
+        let sets: [&BTreeSet<PathBuf>; 3] = [&self.roots, &self.files, &self.directories];
         let all = singles.into_iter().chain(toolchain).chain(sets.into_iter().flatten());
         let plain = |path: &Path| {
             let text = path.to_str()?;

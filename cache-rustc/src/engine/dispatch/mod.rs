@@ -75,8 +75,8 @@ pub enum Progress {
 }
 
 /// A compile, for a machine that has nothing but an operating system. All paths are absolute and of
-/// this machine; each must be found there under the same name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// this machine. There, either each is found under the same name, or all have one directory before them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Crate name with cargo's extra file name, for people.
     pub unit: String,
@@ -86,6 +86,8 @@ pub struct Job {
     pub env: BTreeMap<String, String>,
     /// The working directory.
     pub cwd: PathBuf,
+    /// Directories whose names occur in arguments and variables.
+    pub roots: BTreeSet<PathBuf>,
     /// Files to be found there.
     pub files: BTreeSet<PathBuf>,
     /// Directories to be found there, whatever is in them.
@@ -107,7 +109,7 @@ pub struct Job {
 }
 
 /// What a job needs of a toolchain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Toolchain {
     /// Its directory.
     pub home: PathBuf,
@@ -121,7 +123,7 @@ pub struct Toolchain {
     pub links: bool,
 }
 
-/// What came back of a job.
+/// What came back of a job, with paths of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Executed {
     /// The compiler's exit code.
@@ -130,6 +132,10 @@ pub struct Executed {
     pub stdout: Vec<u8>,
     /// See `stdout`.
     pub stderr: Vec<u8>,
+    /// The variables as it saw them.
+    pub env: BTreeMap<String, String>,
+    /// Whether outputs carry the name of a directory there.
+    pub tied: bool,
     /// Outputs that were made, by their place in [`Job::outputs`], and the files (in
     /// [`Job::scratch`]) that they are in.
     pub outputs: BTreeMap<usize, PathBuf>,
