@@ -16,6 +16,7 @@ mod results;
 mod retry;
 mod runtime;
 mod rustc;
+pub mod schedule;
 mod status;
 mod store;
 mod unique;

@@ -146,27 +146,28 @@ impl Remote {
     ) -> io::Result<bool> {
         let began = Instant::now();
         let mut bringing = std::pin::pin!(self.bring_all(outcome, packs.clone()));
-        let mut look = tokio::time::interval(LOOK);
-        loop {
+        let mut look = tokio::time::interval_at((began + LOOK).into(), LOOK);
+        // Nothing is begun that is not worth it, and it is judged anew as the link shows how fast it is.
+        while let Some(wait) = self.worth(&packs, cost.saturating_sub(began.elapsed())) {
+            talk.say(&Reply::Wait { ms: ms(wait) }).await?;
             tokio::select! {
                 biased;
                 () = &mut bringing => return Ok(true),
                 () = talk.closed() => return Err(io::ErrorKind::BrokenPipe.into()),
-                _ = look.tick() => {
-                    // Judged anew as the link shows how fast it is.
-                    self.measure();
-                    let left = self.estimate(&packs);
-                    let build = self.build_is_worth();
-                    let cost = cost.saturating_sub(began.elapsed()).max(build);
-                    // What comes with its build comes; nobody is to give up between two looks.
-                    let least = if build > left { LOOK * 3 } else { Duration::ZERO };
-                    match budget::outcome(left, cost) {
-                        Some(wait) => talk.say(&Reply::Wait { ms: ms(wait.max(least)) }).await?,
-                        None => return Ok(false),
-                    }
-                }
+                _ = look.tick() => self.measure(),
             }
         }
+        self.none_ahead(&packs);
+        Ok(false)
+    }
+
+    /// How long waiting for packs is worth it, where making what is in them takes `cost`.
+    fn worth(&self, packs: &[Pack], cost: Duration) -> Option<Duration> {
+        let left = self.estimate(packs);
+        let build = self.build_is_worth();
+        // What comes with its build comes; nobody is to give up between two looks.
+        let least = if build > left { LOOK * 3 } else { Duration::ZERO };
+        budget::outcome(left, cost.max(build)).map(|wait| wait.max(least))
     }
 
     /// Brings packs, and once more what the local store has lost since.
@@ -304,7 +305,7 @@ impl Remote {
             if !order.is_empty() && remote.estimate(&order) < here {
                 remote.begin_build(here);
                 for pack in order {
-                    remote.begin(pack);
+                    remote.begin_ahead(pack);
                 }
             }
         });

@@ -13,6 +13,7 @@ use cache_core::Hasher;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
+use super::instance;
 use super::protocol::{self, Ask, Message, Reply, Request, Whom};
 use crate::config::{ExecuteSettings, RemoteSettings};
 
@@ -20,14 +21,18 @@ use crate::config::{ExecuteSettings, RemoteSettings};
 const FIRST_REPLY: Duration = Duration::from_millis(400);
 /// What an agent needs to start.
 const START: Duration = Duration::from_millis(500);
-/// How long one that did not answer is not asked again.
-const AVOID: Duration = Duration::from_secs(10);
+/// Either, where a person waits and no build does.
+const FOR_A_PERSON: Duration = Duration::from_secs(5);
+/// How long one that did not answer is not asked again: past that, it costs one short wait again.
+const AVOID: Duration = Duration::from_secs(60);
 
 /// Asks the agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Client<S = RemoteSettings> {
     settings: S,
     dir: PathBuf,
+    /// Whether a person waits: then one that did not answer a build is asked all the same.
+    patient: bool,
 }
 
 /// The agent's directory for this very program, whatever its version says.
@@ -49,7 +54,12 @@ impl Client {
     /// When this program's own file cannot be found.
     pub(crate) fn new(remote: RemoteSettings) -> io::Result<Self> {
         let dir = directory(&remote.state)?;
-        Ok(Self { settings: remote, dir })
+        Ok(Self { settings: remote, dir, patient: false })
+    }
+
+    /// The same for a command that a person gives.
+    pub(crate) fn patient(self) -> Self {
+        Self { patient: true, ..self }
     }
 
     /// The settings that requests carry.
@@ -65,11 +75,22 @@ impl Client<ExecuteSettings> {
     /// When this program's own file cannot be found.
     pub(crate) fn of_engine(engine: ExecuteSettings) -> io::Result<Self> {
         let dir = directory(&engine.state)?;
-        Ok(Self { settings: engine, dir })
+        Ok(Self { settings: engine, dir, patient: false })
     }
 }
 
 impl<S: Clone + Into<Whom>> Client<S> {
+    /// Asks, after starting an agent if nobody is there, and one that hangs is ended first.
+    pub(crate) fn insist(&self, ask: &Ask) -> Option<Asked> {
+        self.ask_anybody(ask).or_else(|| {
+            instance::end(&self.dir);
+            self.ask_anybody(ask)
+        })
+    }
+
+    fn wait(&self, limit: Duration) -> Duration {
+        if self.patient { FOR_A_PERSON } else { limit }
+    }
 
     /// Asks without waiting for a first reply.
     pub(crate) fn send(&self, ask: Ask) -> Option<Asked> {
@@ -79,13 +100,19 @@ impl<S: Clone + Into<Whom>> Client<S> {
         Some(asked)
     }
 
+    /// Asks, after starting an agent if nobody is there; `None` when nobody answers.
+    pub(crate) fn ask_anybody(&self, ask: &Ask) -> Option<Asked> {
+        let asked = self.ask(ask.clone());
+        asked.or_else(|| self.start().then(|| self.ask(ask.clone()))?)
+    }
+
     /// Asks; `None` when nobody is there or nobody answers.
     pub(crate) fn ask(&self, ask: Ask) -> Option<Asked> {
         if self.is_avoided() {
             return None;
         }
         let mut asked = self.send(ask)?;
-        match asked.reply(FIRST_REPLY) {
+        match asked.reply(self.wait(FIRST_REPLY)) {
             Got::Reply(first) => Some(Asked { first: Some(first), ..asked }),
             Got::Nothing => {
                 self.avoid();
@@ -102,7 +129,8 @@ impl<S: Clone + Into<Whom>> Client<S> {
         }
         let started = self.spawn().is_ok_and(|mut ready| {
             let mut byte = [0];
-            wait_readable(&ready, START) && ready.read(&mut byte).is_ok_and(|read| read == 1)
+            wait_readable(&ready, self.wait(START))
+                && ready.read(&mut byte).is_ok_and(|read| read == 1)
         });
         // Another one may have been faster; if there is none, nobody tries again soon.
         let there = started || self.connect().is_ok();
@@ -134,12 +162,15 @@ impl<S: Clone + Into<Whom>> Client<S> {
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         // Also bounds connecting, when the agent is stopped and its queue full.
-        set_socket_timeout(&socket, Timeout::Send, Some(FIRST_REPLY))?;
+        set_socket_timeout(&socket, Timeout::Send, Some(self.wait(FIRST_REPLY)))?;
         connect(&socket, &SocketAddrUnix::new(path)?)?;
         Ok(UnixStream::from(socket))
     }
 
     fn is_avoided(&self) -> bool {
+        if self.patient {
+            return false;
+        }
         let since = fs::metadata(self.dir.join("avoid")).and_then(|meta| meta.modified());
         let age = since.ok().and_then(|since| SystemTime::now().duration_since(since).ok());
         age.is_some_and(|age| age < AVOID)

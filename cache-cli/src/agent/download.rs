@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cache_core::{Digest, Outcome};
 use cache_storage::bundle::Pack;
 use cache_storage::{Operation, Store, StoreError};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::budget;
 use super::remote::{AT_ONCE, Remote, count, locked};
@@ -21,6 +21,35 @@ pub(super) struct Download {
     /// When it was asked for among the others: packs come in this order.
     turn: u64,
     size: u64,
+    wanted: Arc<Wanted>,
+}
+
+/// Who wants a download. One that nobody wants any more is dropped.
+#[derive(Debug, Default)]
+struct Wanted {
+    waiting: AtomicUsize,
+    /// It is for a whole build: somebody will ask.
+    ahead: AtomicBool,
+    by_nobody: Notify,
+}
+
+/// As long as it lives, a download is wanted.
+struct Want(Arc<Wanted>);
+
+impl Want {
+    fn of(wanted: &Arc<Wanted>) -> Self {
+        wanted.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(wanted.clone())
+    }
+}
+
+impl Drop for Want {
+    fn drop(&mut self) {
+        let others = self.0.waiting.fetch_sub(1, Ordering::SeqCst) > 1;
+        if !others && !self.0.ahead.load(Ordering::SeqCst) {
+            self.0.by_nobody.notify_one();
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +66,7 @@ impl Download {
 
     /// Waits for the end. Whether the pack's blobs are here.
     async fn end(mut self) -> bool {
+        let _want = Want::of(&self.wanted);
         let ended = self.state.wait_for(|state| *state != State::UnderWay).await;
         ended.is_ok_and(|state| *state == State::Here)
     }
@@ -82,11 +112,13 @@ impl Remote {
         }
         let (tell, told) = watch::channel(State::UnderWay);
         let turn = downloads.values().map(|other| other.turn + 1).max().unwrap_or(0);
-        let download = Download { state: told, turn, size: pack.size };
+        let wanted = Arc::new(Wanted::default());
+        let download = Download { state: told, turn, size: pack.size, wanted: wanted.clone() };
         downloads.insert(pack.digest, download.clone());
         let remote = self.clone();
         tokio::spawn(async move {
-            let state = if remote.bring_pack(&pack).await { State::Here } else { State::Failed };
+            let came = remote.bring_pack(&pack, wanted).await;
+            let state = if came { State::Here } else { State::Failed };
             if state == State::Failed {
                 locked(&remote.downloads).remove(&pack.digest);
             }
@@ -95,14 +127,25 @@ impl Remote {
         download
     }
 
-    /// Waits for packs. Whether all are here.
-    pub(super) async fn bring_packs(self: &Arc<Self>, packs: &[Pack]) -> bool {
-        let downloads: Vec<_> = packs.iter().map(|pack| self.begin(*pack)).collect();
-        let mut all = true;
-        for download in downloads {
-            all &= download.end().await;
+    /// Begins to bring a pack that somebody is going to ask for.
+    pub(super) fn begin_ahead(self: &Arc<Self>, pack: Pack) {
+        self.begin(pack).wanted.ahead.store(true, Ordering::SeqCst);
+    }
+
+    /// Drops what was begun ahead and nobody waits for.
+    pub(super) fn none_ahead(&self, packs: &[Pack]) {
+        let downloads = locked(&self.downloads);
+        for download in packs.iter().filter_map(|pack| downloads.get(&pack.digest)) {
+            download.wanted.ahead.store(false, Ordering::SeqCst);
+            // Looks whether there is anybody, and says so if not.
+            drop(Want::of(&download.wanted));
         }
-        all
+    }
+
+    /// Waits for packs.
+    pub(super) async fn bring_packs(self: &Arc<Self>, packs: &[Pack]) {
+        let downloads = packs.iter().map(|pack| self.begin(*pack).end());
+        futures::future::join_all(downloads).await;
     }
 
     /// Forgets which packs are here, when the local store has lost some of them since.
@@ -115,22 +158,35 @@ impl Remote {
         }
     }
 
-    async fn bring_pack(self: &Arc<Self>, pack: &Pack) -> bool {
+    async fn bring_pack(self: &Arc<Self>, pack: &Pack, by: Arc<Wanted>) -> bool {
         // On a slow link, those that come first are to be whole first.
         let slots = if self.history().figures.is_slow() { AT_ONCE / 2 } else { 1 };
         let slots = u32::try_from(slots).unwrap_or(1);
-        let Ok(_slot) = self.slots.acquire_many(slots).await else { return false };
+        let slot = tokio::select! {
+            slot = self.slots.acquire_many(slots) => slot,
+            () = by.by_nobody.notified() => return false,
+        };
+        let Ok(_slot) = slot else { return false };
         let Some(wanted) = self.wanted_of(pack).await else { return false };
         let count_wanted = wanted.len();
         self.progress().begin(self.bytes_read());
         let (remote, pack, runtime) = (self.clone(), *pack, Handle::current());
         // Inflating and writing take a thread's whole time; others must be answered meanwhile.
         let done = tokio::task::spawn_blocking(move || {
-            runtime.block_on(remote.depot.fetch(&pack, &wanted, &*remote.disk))
+            runtime.block_on(async {
+                tokio::select! {
+                    fetched = remote.depot.fetch(&pack, &wanted, &*remote.disk) => Some(fetched),
+                    () = by.by_nobody.notified() => None,
+                }
+            })
         });
-        let Ok((fetched, result)) = done.await else { return false };
+        let done = done.await;
         self.progress().end(pack.size);
         self.measure();
+        let Ok(Some((fetched, result))) = done else {
+            count(&self.counters.dropped);
+            return false;
+        };
         self.counters.damaged.fetch_add(fetched.damaged, Ordering::Relaxed);
         match result {
             Ok(()) => {
@@ -139,7 +195,8 @@ impl Remote {
             }
             Err(error) => {
                 self.troubled(&error);
-                if matches!(error, StoreError::Corrupt { .. }) {
+                // The layer that checks counts what is not what its name says.
+                if matches!(error, StoreError::Refused(_)) {
                     count(&self.counters.damaged);
                 }
             }
@@ -149,7 +206,7 @@ impl Remote {
     }
 
     /// Bytes of blobs that came so far.
-    fn bytes_read(&self) -> u64 {
+    pub(super) fn bytes_read(&self) -> u64 {
         let figures = self.stack.requests.snapshot();
         figures.get(&Operation::ReadBlob).map_or(0, |figures| figures.bytes)
     }

@@ -38,14 +38,17 @@ fn holder(dir: &Path) -> Option<Pid> {
 /// hang included, and waits until they are gone.
 pub(crate) fn end_all(state: &Path) {
     let agents = fs::read_dir(state.join("agent-v1")).into_iter().flatten().flatten();
-    for dir in agents.map(|entry| entry.path()) {
-        for signal in [Signal::TERM, Signal::KILL] {
-            let Some(pid) = holder(&dir) else { break };
-            let _ = kill_process(pid, signal);
-            let began = Instant::now();
-            while holder(&dir) == Some(pid) && began.elapsed() < ENDING {
-                sleep(LOOK);
-            }
+    agents.for_each(|entry| end(&entry.path()));
+}
+
+/// Ends the agent of one directory, likewise.
+pub(super) fn end(dir: &Path) {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let Some(pid) = holder(dir) else { return };
+        let _ = kill_process(pid, signal);
+        let began = Instant::now();
+        while holder(dir) == Some(pid) && began.elapsed() < ENDING {
+            sleep(LOOK);
         }
     }
 }

@@ -13,6 +13,7 @@
 //! <state>/remotes-v1/<remote>/history.json   how fast the remote was
 //! <state>/remotes-v1/<remote>/spool/         what is to be uploaded, an empty file each
 //! <state>/remotes-v1/<remote>/placed/        which outcomes are there, and in which packs
+//! <state>/remotes-v1/<remote>/uploading      flock(2) while somebody uploads
 //! ```
 //!
 //! All of it may be deleted at any time: at worst something is not uploaded, or uploaded twice.

@@ -32,6 +32,11 @@ impl Progress {
         self.come = self.come.saturating_sub(size);
     }
 
+    /// Downloads that have begun and not ended.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way
+    }
+
     /// Bytes of the downloads under way that have come.
     pub(super) fn come(&self) -> u64 {
         self.come

@@ -43,6 +43,7 @@ pub(super) struct Counters {
     pub(super) unwanted: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) damaged: AtomicU64,
+    pub(super) dropped: AtomicU64,
     pub(super) bytes_down: AtomicU64,
     pub(super) uploaded: AtomicU64,
     pub(super) gone: AtomicU64,
@@ -76,9 +77,7 @@ pub(super) struct Remote {
     /// What the remote said last, if it was not good.
     trouble: Mutex<Option<String>>,
     /// When somebody last asked for something that a build waits for.
-    busy: Mutex<Instant>,
-    /// Held while uploading.
-    pub(super) uploading: tokio::sync::Mutex<()>,
+    busy: Mutex<Option<Instant>>,
 }
 
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -114,8 +113,7 @@ impl Remote {
             progress: Mutex::default(),
             worth_until: Mutex::default(),
             trouble: Mutex::default(),
-            busy: Mutex::new(Instant::now()),
-            uploading: tokio::sync::Mutex::default(),
+            busy: Mutex::default(),
         })
     }
 
@@ -186,7 +184,12 @@ impl Remote {
     /// Notes what an error says of the remote.
     pub(super) fn troubled(&self, error: &StoreError) {
         *locked(&self.trouble) = Some(error.to_string());
-        if !matches!(error, StoreError::BlobAbsent(_) | StoreError::Corrupt { .. }) {
+        // These are answers, and came in time.
+        let answered = matches!(
+            error,
+            StoreError::BlobAbsent(_) | StoreError::Corrupt { .. } | StoreError::Refused(_)
+        );
+        if !answered {
             self.history().failed();
         }
     }
@@ -202,10 +205,11 @@ impl Remote {
 
     /// Notes that a build waits for something.
     pub(super) fn touch(&self) {
-        *locked(&self.busy) = Instant::now();
+        *locked(&self.busy) = Some(Instant::now());
     }
 
-    pub(super) fn touched(&self) -> Instant {
+    /// When that was last.
+    pub(super) fn touched(&self) -> Option<Instant> {
         *locked(&self.busy)
     }
 }

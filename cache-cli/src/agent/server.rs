@@ -149,7 +149,8 @@ impl Agent {
     fn upload_what_is_quiet(&self) {
         for open in locked(&self.remotes).values() {
             let due = Instant::now() >= *locked(&open.not_before);
-            if due && open.remote.touched().elapsed() >= QUIET && open.has_work() {
+            let quiet = open.remote.touched().is_none_or(|since| since.elapsed() >= QUIET);
+            if due && quiet && open.has_work() {
                 open.upload_in_background();
             }
         }
@@ -167,7 +168,9 @@ impl Agent {
         let request: Request = talk.hear().await?.parse()?;
         let remote = match request.whom {
             Whom::Remote(remote) => remote,
-            Whom::Engine(settings) => return self.engines.answer(settings, request.ask, talk).await,
+            Whom::Engine(settings) => {
+                return self.engines.answer(settings, request.ask, talk).await;
+            }
         };
         let open = match self.open(remote) {
             Ok(open) => open,
@@ -188,9 +191,20 @@ impl Agent {
                 let pushed = open.upload().await;
                 talk.say(&Reply::Pushed(pushed)).await
             }
-            Ask::Execute(_) => talk.say(&Reply::Nothing { why: "a remote executes nothing".into() }).await,
-            Ask::Status => talk.say(&Reply::Status(status::of(&open.remote))).await,
+            Ask::Execute(_) => {
+                let why = "a remote executes nothing".into();
+                talk.say(&Reply::Nothing { why }).await
+            }
+            Ask::Status => talk.say(&Reply::Status(status::of(&self.same_as(&open)))).await,
         }
+    }
+
+    /// All that are open of a remote: who asks from a terminal has another environment than a compiler that
+    /// cargo starts (which sets `SSL_CERT_FILE`, for one).
+    fn same_as(&self, open: &Open) -> Vec<Arc<Remote>> {
+        let remotes = locked(&self.remotes);
+        let same = remotes.values().filter(|other| other.remote.dir == open.remote.dir);
+        same.map(|open| open.remote.clone()).collect()
     }
 
     /// The remote of these settings, opened if it is a new one.

@@ -38,7 +38,7 @@ impl AgentSupply {
 
 impl Supply for AgentSupply {
     fn bring(&self, key: &RecipeKey) -> Option<Box<dyn Coming>> {
-        let asked = self.client.ask(Ask::Bring { key: key.0.to_hex() })?;
+        let asked = self.client.ask_anybody(&Ask::Bring { key: key.0.to_hex() })?;
         Some(Box::new(Bringing { asked, until: Instant::now() }))
     }
 
@@ -47,10 +47,8 @@ impl Supply for AgentSupply {
     }
 
     fn bring_build(&self, exact: &RecipeKey, near: &RecipeKey) -> bool {
-        let ask = || Ask::BringBuild { exact: exact.0.to_hex(), near: near.0.to_hex() };
-        let asked = self.client.ask(ask());
-        let asked = asked.or_else(|| self.client.start().then(|| self.client.ask(ask()))?);
-        let Some(asked) = asked else { return false };
+        let ask = Ask::BringBuild { exact: exact.0.to_hex(), near: near.0.to_hex() };
+        let Some(asked) = self.client.ask_anybody(&ask) else { return false };
         let mut bringing = Bringing { asked, until: Instant::now() };
         loop {
             match bringing.wait(bringing.patience()) {
@@ -63,8 +61,8 @@ impl Supply for AgentSupply {
 
     fn build_known(&self, exact: &RecipeKey, near: &RecipeKey) {
         let noted = self.note(&Item::Build { exact: *exact, near: *near });
-        if noted && self.client.ask(Ask::Poke).is_none() && self.client.start() {
-            let _ = self.client.ask(Ask::Poke);
+        if noted {
+            let _ = self.client.ask_anybody(&Ask::Poke);
         }
     }
 }

@@ -93,6 +93,7 @@ fn describe(config: &Config) -> String {
         own("log", path(config.log.value.as_deref()), &config.log.origin),
         own("trace", on_off(config.trace.value), &config.trace.origin),
         own("fill", on_off(config.fill.value), &config.fill.origin),
+        own("prime", on_off(config.prime.value), &config.prime.origin),
         own("build-scripts", on_off(config.scripts.value), &config.scripts.origin),
         own("build-scripts-except", except, &config.scripts_except.origin),
         own("link.linker", linker.into(), &config.linker.origin),

@@ -27,7 +27,7 @@ pub(super) fn run(wait: bool) -> Result<bool> {
         wait_for_snapshots(&client.remote().state);
     }
     let ask = if wait { Ask::Push } else { Ask::Poke };
-    if client.ask(Ask::Status).is_none() && !client.start() {
+    if client.insist(&Ask::Status).is_none() {
         bail!("the agent cannot be started");
     }
     let Some(mut asked) = client.send(ask) else { bail!("the agent does not answer") };

@@ -51,7 +51,7 @@ pub(super) fn run(remote: Remote) -> Result<bool> {
 pub(super) fn client() -> Result<(RemoteConfig, Client)> {
     let (config, settings) = settings()?;
     let client = Client::new(settings).context("this program's own file cannot be found")?;
-    Ok((config, client))
+    Ok((config, client.patient()))
 }
 
 fn settings() -> Result<(RemoteConfig, RemoteSettings)> {
@@ -70,9 +70,7 @@ fn settings() -> Result<(RemoteConfig, RemoteSettings)> {
 
 fn status(json: bool) -> Result<bool> {
     let (config, client) = client()?;
-    let asked = client.ask(Ask::Status);
-    let asked = asked.or_else(|| client.start().then(|| client.ask(Ask::Status))?);
-    let Some(mut asked) = asked else { bail!("the agent cannot be started") };
+    let Some(mut asked) = client.insist(&Ask::Status) else { bail!("the agent cannot be started") };
     match asked.reply(Duration::from_secs(10)) {
         Got::Reply(Reply::Status(status)) if json => println!("{status:#}"),
         Got::Reply(Reply::Status(status)) => print!("{}", as_text(&config, &client, &status)),
@@ -118,6 +116,14 @@ fn as_text(config: &RemoteConfig, client: &Client, status: &Value) -> String {
     }
     if number("damaged") > 0 {
         line("Damaged", text::count(number("damaged"), "object"));
+    }
+    if number("other_version") > 0 {
+        let said = text::count(number("other_version"), "record");
+        line("Passed over", format!("{said} of another version of larder: see `larder doctor`"));
+    }
+    if number("not_ours") > 0 {
+        let said = text::count(number("not_ours"), "record");
+        line("Passed over", format!("{said} that larder did not write: see `larder doctor`"));
     }
     lines.join("\n") + "\n"
 }

@@ -8,6 +8,7 @@
 //! log = "/tmp/larder.log"     # one line per compiler invocation
 //! trace = true                # whether compilers are traced
 //! fill = true                 # whether a known build is put in place before cargo looks
+//! prime = false               # whether restored crates are made ready for their first edit
 //! build-scripts = true        # whether runs of build scripts are cached
 //! build-scripts-except = ["openssl-sys"]  # packages whose build scripts always run
 //!
@@ -40,7 +41,7 @@ use toml_edit::{Document, Item, TableLike, Value};
 use super::values::{self, Unusable, suggest};
 use super::{Config, Origin, Problem, Setting, execute, remote};
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "dir",
     "mode",
     "paths",
@@ -51,6 +52,7 @@ const KEYS: [&str; 18] = [
     "build-scripts-except",
     "link.linker",
     "fill",
+    "prime",
     "remote.url",
     "remote.mode",
     "remote.trusted-keys",
@@ -99,7 +101,8 @@ impl File<'_> {
     fn take(&self, config: &mut Config, path: &str, table: &dyn TableLike) {
         for (name, item) in table.iter() {
             let key = format!("{path}{name}");
-            let is_table = ["link", "remote", "execute", OPTIONS, EXECUTE_OPTIONS].contains(&key.as_str());
+            let is_table =
+                ["link", "remote", "execute", OPTIONS, EXECUTE_OPTIONS].contains(&key.as_str());
             if let (true, Some(table)) = (is_table, item.as_table_like()) {
                 self.take(config, &format!("{key}."), table);
                 continue;
@@ -163,6 +166,7 @@ impl File<'_> {
                 config.trace = Setting { value: truth(item)?, origin };
             }
             "fill" => config.fill = Setting { value: truth(item)?, origin },
+            "prime" => config.prime = Setting { value: truth(item)?, origin },
             "build-scripts" => config.scripts = Setting { value: truth(item)?, origin },
             "build-scripts-except" => {
                 config.scripts_except = Setting { value: packages(item)?, origin };

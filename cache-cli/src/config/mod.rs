@@ -82,6 +82,8 @@ pub(crate) struct Config {
     pub(crate) linker: Setting<Option<Linker>>,
     /// Whether known builds are put in place before cargo looks.
     pub(crate) fill: Setting<bool>,
+    /// Whether restored crates are made ready for their first edit.
+    pub(crate) prime: Setting<bool>,
     /// Where outcomes are shared.
     pub(crate) remote: RemoteConfig,
     /// Where units are compiled beside this machine.
@@ -117,6 +119,7 @@ impl Config {
             scripts: Setting::default(true),
             scripts_except: Setting::default(Vec::new()),
             fill: Setting::default(true),
+            prime: Setting::default(false),
             linker: Setting::default(None),
             remote: RemoteConfig::default(),
             execute: ExecuteConfig::default(),
@@ -176,6 +179,7 @@ impl Config {
         let list = |v: &OsString| values::packages(text(v).split(','));
         take(env, "LARDER_BUILD_SCRIPTS_EXCEPT", &list, except, problems);
         take(env, "LARDER_FILL", &|v| on_off(&text(v)), &mut self.fill, problems);
+        take(env, "LARDER_PRIME", &|v| on_off(&text(v)), &mut self.prime, problems);
         let linker = |v: &OsString| values::linker(&text(v));
         take(env, "LARDER_LINKER", &linker, &mut self.linker, problems);
         self.remote.read_env(env, &mut self.problems);

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cache_rustc::engine::{CargoRun, Engine, Journal, Mode, Noted, Options, Report, Start};
+use cache_rustc::engine::{CargoRun, Engine, Journal, Mode, Noted, Options, Report, Served, Start};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, getppid, pidfd_open};
 
@@ -35,7 +35,8 @@ pub(super) fn note(notes: &Notes<'_>, engine: &Engine, start: &Start, report: &R
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros());
     let at = u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(notes.elapsed());
     let journal = Journal::of(&engine.options().state_dir, &cargo);
-    if journal.add(&cargo, start, at, &Noted { key, outcome }) {
+    let restored = matches!(report.served, Served::Hit { .. });
+    if journal.add(&cargo, start, at, &Noted { key, outcome, restored }) {
         watch(&cargo);
     }
 }
@@ -61,6 +62,10 @@ pub(super) fn is_first_question(argv: &[OsString]) -> bool {
 pub(super) fn fill(notes: &Notes<'_>, engine: &Engine) {
     let Some(cargo) = cargo().filter(|_| notes.config.fill.value) else { return };
     let filled = engine.fill(&cargo).unwrap_or_default();
+    let journal = Journal::of(&engine.options().state_dir, &cargo);
+    if notes.config.prime.value && !filled.reports.is_empty() && journal.claim() {
+        watch(&cargo);
+    }
     for mut report in filled.reports {
         notes.write_filled(&mut report);
     }
@@ -74,7 +79,7 @@ pub(crate) fn watched(argv: &[OsString]) -> Option<(u32, u64)> {
     Some((u32::try_from(number(pid)?).ok()?, number(started)?))
 }
 
-/// Waits for the end of a build and makes it known.
+/// Waits for the end of a build, makes it known, and primes it if that is wanted.
 pub(crate) fn wait_and_write(pid: u32, started: u64) -> ExitCode {
     let done = || {
         let cargo = CargoRun::of(pid).filter(|cargo| cargo.started == started)?;
@@ -85,7 +90,13 @@ pub(crate) fn wait_and_write(pid: u32, started: u64) -> ExitCode {
         let journal = Journal::of(&options.state_dir, &cargo);
         let engine = agent::supply(Engine::new(Arc::new(store), options), &config, &places);
         wait(pid)?;
-        engine.snapshot(&cargo, &journal).ok()
+        // The journal goes with the snapshot.
+        let to_prime = config.prime.value.then(|| engine.to_prime(&cargo, &journal));
+        let known = engine.snapshot(&cargo, &journal).ok();
+        if let Some(units) = to_prime.filter(|units| !units.is_empty()) {
+            let _ = engine.prime(&cargo, &units);
+        }
+        known
     };
     done().map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ fn each_value_is_shown_with_where_it_came_from() {
             "log none (default)".into(),
             "trace on (default)".into(),
             "fill on (default)".into(),
+            "prime off (default)".into(),
             "build-scripts on (default)".into(),
             "build-scripts-except none (default)".into(),
             "link.linker default (default)".into(),

@@ -21,7 +21,7 @@ fn lab() -> Lab {
 
 /// A program that adds up what a dozen libraries say, one after the other, and what a build script
 /// made of `value.txt`: enough units for a build to be worth knowing.
-fn project() -> Files {
+pub(crate) fn project() -> Files {
     let names: Vec<String> = (0..LIBRARIES).map(|n| format!("lib{n}")).collect();
     let members = names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let last = LIBRARIES - 1;
@@ -65,7 +65,7 @@ fn lock(names: &[String]) -> String {
 
 /// Waits until no build waits for being written down.
 #[track_caller]
-fn written_down(lab: &Lab) {
+pub(crate) fn written_down(lab: &Lab) {
     let dir = lab.store().join("state-v1/builds-v2");
     let since = Instant::now();
     let pending = |dir: &Path| {
@@ -81,7 +81,7 @@ fn written_down(lab: &Lab) {
 }
 
 /// Builds in a first checkout until the build is known.
-fn know<'l>(lab: &'l Lab, files: &Files) -> Checkout<'l> {
+pub(crate) fn know<'l>(lab: &'l Lab, files: &Files) -> Checkout<'l> {
     let first = lab.checkout("first/ws", files);
     assert_eq!(first.build_and_run(), "12 made\n");
     written_down(lab);

@@ -17,6 +17,7 @@ mod macros;
 mod modes;
 mod modules;
 mod places;
+mod prime;
 mod projects;
 mod races;
 mod store;

@@ -18,9 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cache_rustc::engine::{Executed, Job};
 
-use crate::{
-    Action, Client, Control, Executor, FileDigests, RemoteError, RemoteExecutor, Result,
-};
+use crate::{Action, Client, Control, Executor, FileDigests, RemoteError, RemoteExecutor, Result};
 
 /// Where what is not the job's own lies in the tree.
 const OWN: &str = "larder-run";
@@ -74,7 +72,8 @@ impl RustcExecutor {
         self.saved.store(saved, Ordering::Relaxed);
         let mut action = Action::new(script::arguments(job)?);
         action.environment.insert("PATH".into(), script::PATH.into());
-        action.outputs = job.outputs.iter().map(|path| tree::relative(path)).collect::<Result<_>>()?;
+        action.outputs =
+            job.outputs.iter().map(|path| tree::relative(path)).collect::<Result<_>>()?;
         action.outputs.extend(script::OUTPUTS.iter().map(|name| format!("{OWN}/{name}")));
         action.label.clone_from(&job.unit);
         let executed = self.executor.execute(&action, &inputs, control).await?;

@@ -128,7 +128,10 @@ mod tests {
     #[test]
     fn the_place_is_taken_out_of_texts_and_traces() {
         let place = Place("/w/7".into());
-        assert_eq!(place.take_out(b"at /w/7/work/ws/a.rs:1 and /w/77/b"), b"at /work/ws/a.rs:1 and /w/77/b");
+        assert_eq!(
+            place.take_out(b"at /w/7/work/ws/a.rs:1 and /w/77/b"),
+            b"at /work/ws/a.rs:1 and /w/77/b"
+        );
         assert!(place.is_in(b"\0/w/7/x") && !Place(String::new()).is_in(b"x"));
         let record = |path: &'static [u8], errno| Record {
             kind: log::kind::OPEN,
@@ -143,7 +146,8 @@ mod tests {
         record(b"/w/7/work/ws/a.rs", 0).encode(&mut bytes);
         record(b"/work/ws/a.rs", 2).encode(&mut bytes);
         let translated = place.translate(&bytes, &job()).unwrap();
-        let paths: Vec<_> = log::records(&translated).unwrap().map(|r| r.unwrap().path.to_vec()).collect();
+        let paths: Vec<_> =
+            log::records(&translated).unwrap().map(|r| r.unwrap().path.to_vec()).collect();
         assert_eq!(paths, [b"/work/ws/a.rs", b"/work/ws/a.rs"]);
         record(b"/work/ws/a.rs", 0).encode(&mut bytes);
         assert_eq!(place.translate(&bytes, &job()), None, "the worker has one of its own");

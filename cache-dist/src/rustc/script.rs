@@ -55,7 +55,8 @@ pub(super) fn arguments(job: &Job) -> Result<Vec<String>> {
     };
     let probe = job.files.first().unwrap_or(&job.toolchain.rustc);
     let magic: String = trace::log::MAGIC.iter().map(|byte| format!("\\{byte:03o}")).collect();
-    let mut all = vec!["/bin/sh".to_owned(), "-c".to_owned(), SCRIPT.to_owned(), "larder".to_owned()];
+    let mut all =
+        vec!["/bin/sh".to_owned(), "-c".to_owned(), SCRIPT.to_owned(), "larder".to_owned()];
     all.extend([text(&job.cwd)?, text(&job.out_dir)?, text(probe)?, magic]);
     let [log, preload] = trace::VARIABLES;
     all.push(format!("{log}={TREE}/{OWN}/trace"));

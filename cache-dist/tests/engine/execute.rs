@@ -6,10 +6,18 @@ use std::time::Duration;
 
 use cache_dist::{
     Action, Client, Control, DigestFunction, Directory, Executed, Executor, InputBuilder,
-    LocalExecutor, OutputKind, RacingExecutor, RemoteError, RemoteExecutor,
+    LocalExecutor, OutputKind, RacingExecutor, ReapiConfig, RemoteError, RemoteExecutor,
 };
 
-use crate::server::{config, unique_text};
+use crate::server::{on_each_engine, unique_text};
+
+on_each_engine!(
+    a_command_that_takes_too_long_is_stopped,
+    a_command_does_the_same_there_and_here,
+    an_action_runs_once_and_its_inputs_are_uploaded_once,
+    a_failed_run_is_not_taken_from_the_cache,
+    the_loser_of_a_race_is_stopped_on_the_engine,
+);
 
 /// A command of the shell, whose tools are in `/usr` here and in the engine's sandbox.
 pub(crate) fn shell(script: &str) -> Action {
@@ -24,8 +32,8 @@ pub(crate) fn empty() -> Arc<Directory> {
     InputBuilder::new(DigestFunction::Sha256).build()
 }
 
-pub(crate) fn remote() -> Option<RemoteExecutor> {
-    Some(RemoteExecutor::new(Client::open(&config()?).unwrap()))
+pub(crate) fn remote(config: &ReapiConfig) -> RemoteExecutor {
+    RemoteExecutor::new(Client::open(config).unwrap())
 }
 
 async fn run(executor: &dyn Executor, action: &Action, inputs: &Directory) -> Executed {
@@ -50,9 +58,8 @@ pub(crate) async fn outputs(executed: &Executed) -> BTreeMap<String, (String, Ve
     all
 }
 
-#[tokio::test]
-async fn a_command_does_the_same_there_and_here() {
-    let Some(remote) = remote() else { return };
+async fn a_command_does_the_same_there_and_here(config: ReapiConfig) {
+    let remote = remote(&config);
     let scratch = tempfile::tempdir().unwrap();
     let local = LocalExecutor::new(scratch.path());
     let mut inputs = InputBuilder::new(DigestFunction::Sha256);
@@ -83,9 +90,8 @@ async fn a_command_does_the_same_there_and_here() {
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "nothing is left here");
 }
 
-#[tokio::test]
-async fn an_action_runs_once_and_its_inputs_are_uploaded_once() {
-    let Some(remote) = remote() else { return };
+async fn an_action_runs_once_and_its_inputs_are_uploaded_once(config: ReapiConfig) {
+    let remote = remote(&config);
     let mut inputs = InputBuilder::new(DigestFunction::Sha256);
     inputs.bytes("big", vec![b'x'; 5 << 20], false).unwrap();
     inputs.bytes("new", unique_text(), false).unwrap();
@@ -106,9 +112,8 @@ async fn an_action_runs_once_and_its_inputs_are_uploaded_once() {
 }
 
 /// buildbox-casd keeps failed actions, and serves them.
-#[tokio::test]
-async fn a_failed_run_is_not_taken_from_the_cache() {
-    let Some(remote) = remote() else { return };
+async fn a_failed_run_is_not_taken_from_the_cache(config: ReapiConfig) {
+    let remote = remote(&config);
     let action = shell("date +%N; exit 1");
     let first = run(&remote, &action, &empty()).await;
     let second = run(&remote, &action, &empty()).await;
@@ -117,32 +122,30 @@ async fn a_failed_run_is_not_taken_from_the_cache() {
     assert_ne!(first.stdout, second.stdout);
 }
 
-#[tokio::test]
-async fn a_command_that_takes_too_long_is_stopped() {
+async fn a_command_that_takes_too_long_is_stopped(config: ReapiConfig) {
     let scratch = tempfile::tempdir().unwrap();
     let mut action = shell("echo begun; exec sleep 1000");
     action.timeout = Some(Duration::from_secs(1));
-    let mut executors: Vec<Box<dyn Executor>> = vec![Box::new(LocalExecutor::new(scratch.path()))];
-    if let Some(remote) = remote() {
-        executors.push(Box::new(remote));
-    }
+    let local = LocalExecutor::new(scratch.path());
+    let executors: [Box<dyn Executor>; 2] = [Box::new(local), Box::new(remote(&config))];
     for executor in executors {
         let result = executor.execute(&action, &empty(), &Control::new()).await;
         assert!(matches!(result, Err(RemoteError::TimedOut(_))), "{executor:?}: {result:?}");
     }
 }
 
-#[tokio::test]
-async fn the_loser_of_a_race_is_stopped_on_the_engine() {
-    let Some(remote) = remote() else { return };
+async fn the_loser_of_a_race_is_stopped_on_the_engine(config: ReapiConfig) {
+    let remote = remote(&config);
     let scratch = tempfile::tempdir().unwrap();
     let remote: Arc<dyn Executor> = Arc::new(remote);
     let racing = RacingExecutor::new(remote.clone(), Arc::new(LocalExecutor::new(scratch.path())))
         .with_head_start(Duration::from_millis(200));
-    // casd has four seats: as many losers as that, left alone, would let nobody else run.
+    // Both engines have four seats: as many losers as that, left alone, would let nobody else run.
+    let here = scratch.path().canonicalize().unwrap();
     for _ in 0..4 {
-        // Sleeps in a sandbox, where processes are few, and not here.
-        let action = shell("test $$ -gt 100 || sleep 1000; echo done");
+        let script =
+            format!("case $PWD in {}/*) ;; *) sleep 1000 ;; esac; echo done", here.display());
+        let action = shell(&script);
         assert_eq!(run(&racing, &action, &empty()).await.stdout, "done\n");
     }
     assert_eq!(run(&*remote, &shell("echo free"), &empty()).await.stdout, "free\n");

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use cache_dist::{
     Action, Control, DigestFunction, Directory, Executor, FileDigests, InputBuilder, LocalExecutor,
-    scan,
+    ReapiConfig, scan,
 };
 
 use crate::execute::{outputs, remote};
+use crate::server::on_each_engine;
+
+on_each_engine!(a_library_has_the_same_bytes_there_and_here,);
 
 fn sysroot() -> PathBuf {
     let output = Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
@@ -45,9 +48,8 @@ async fn crate_with_toolchain() -> Arc<Directory> {
     inputs.build()
 }
 
-#[tokio::test]
-async fn a_library_has_the_same_bytes_there_and_here() {
-    let Some(remote) = remote() else { return };
+async fn a_library_has_the_same_bytes_there_and_here(config: ReapiConfig) {
+    let remote = remote(&config);
     let scratch = tempfile::tempdir().unwrap();
     let local = LocalExecutor::new(scratch.path());
     let inputs = crate_with_toolchain().await;

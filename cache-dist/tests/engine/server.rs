@@ -1,20 +1,46 @@
-//! The engine that `cargo xtask servers` starts.
+//! The engines that `cargo xtask servers` starts.
 
 use std::env;
 use std::time::Duration;
 
 use cache_dist::{Limits, ReapiConfig};
 
-const VARIABLE: &str = "LARDER_TEST_REAPI";
+/// Sandboxes what it runs.
+pub(crate) const CASD: &str = "LARDER_TEST_REAPI";
+/// Runs each action in a directory with a random name, and has an instance.
+pub(crate) const BUILDGRID: &str = "LARDER_TEST_REAPI_BUILDGRID";
 
-/// How to reach it; `None`, after saying so, when it does not run. Limits are long, as the machine
-/// that runs tests may be busy.
+/// Makes a test for each engine of functions that take its configuration.
+macro_rules! on_each_engine {
+    ($($test:ident),+ $(,)?) => {
+        mod casd {
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(config) = $crate::server::config($crate::server::CASD) {
+                    super::$test(config).await;
+                }
+            })+
+        }
+        mod buildgrid {
+            $(#[tokio::test]
+            async fn $test() {
+                if let Some(config) = $crate::server::config($crate::server::BUILDGRID) {
+                    super::$test(config).await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use on_each_engine;
+
+/// How to reach the engine of this variable; `None`, after saying so, when it does not run. Limits are
+/// long, as the machine that runs tests may be busy.
 ///
 /// # Panics
 /// When it does not run and `LARDER_REQUIRE_SERVERS` is 1.
-pub(crate) fn config() -> Option<ReapiConfig> {
-    let Ok(url) = env::var(VARIABLE) else {
-        let why = format!("{VARIABLE} is not set; `cargo xtask servers` runs an engine");
+pub(crate) fn config(variable: &str) -> Option<ReapiConfig> {
+    let Ok(url) = env::var(variable) else {
+        let why = format!("{variable} is not set; `cargo xtask servers` runs an engine");
         assert!(env::var("LARDER_REQUIRE_SERVERS").as_deref() != Ok("1"), "{why}");
         println!("skipped: {why}");
         return None;

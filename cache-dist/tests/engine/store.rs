@@ -8,11 +8,15 @@ use cache_dist::{ReapiConfig, ReapiStore};
 use cache_storage::{Expected, Store, StoreError, append_entry, conformance};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::server::{config, unique_text};
+use crate::server::{BUILDGRID, CASD, config, on_each_engine, unique_text};
 
-#[tokio::test]
-async fn the_store_keeps_the_contract() {
-    let Some(mut config) = config() else { return };
+on_each_engine!(
+    the_store_keeps_the_contract,
+    another_process_finds_records_and_their_blobs,
+    what_one_process_deletes_is_absent_in_another,
+);
+
+async fn the_store_keeps_the_contract(mut config: ReapiConfig) {
     conformance::all(&open(&config)).await;
     config.read_only = true;
     conformance::all(&open(&config)).await;
@@ -20,10 +24,12 @@ async fn the_store_keeps_the_contract() {
 
 #[test]
 fn the_store_works_outside_of_its_runtime() {
-    let Some(config) = config() else { return };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = runtime.block_on(async { open(&config) });
-    futures::executor::block_on(conformance::all(&store));
+    for engine in [CASD, BUILDGRID] {
+        let Some(config) = config(engine) else { continue };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let store = runtime.block_on(async { open(&config) });
+        futures::executor::block_on(conformance::all(&store));
+    }
 }
 
 fn open(config: &ReapiConfig) -> ReapiStore {
@@ -50,9 +56,7 @@ async fn read(store: &dyn Store, digest: &Digest) -> Result<Vec<u8>, StoreError>
     Ok(pieces.concat())
 }
 
-#[tokio::test]
-async fn another_process_finds_records_and_their_blobs() {
-    let Some(config) = config() else { return };
+async fn another_process_finds_records_and_their_blobs(config: ReapiConfig) {
     let writer = open(&config);
     let (small, large) = (unique(1000), unique(9_000_001));
     let outputs = [&small, &large].map(|bytes| Output {
@@ -84,9 +88,7 @@ async fn another_process_finds_records_and_their_blobs() {
     assert_eq!(open(&config).contains_blobs(&[Digest::of(&small)]).await.unwrap(), [true]);
 }
 
-#[tokio::test]
-async fn what_one_process_deletes_is_absent_in_another() {
-    let Some(config) = config() else { return };
+async fn what_one_process_deletes_is_absent_in_another(config: ReapiConfig) {
     let store = open(&config);
     let digest = write(&store, &unique(100)).await;
     let key = cache_core::RecipeKey(digest);

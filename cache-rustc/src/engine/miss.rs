@@ -110,9 +110,10 @@ pub(super) fn delivered(
 ) -> ExitStatus {
     let mut laps = Laps::start();
     report.spans.run_us = run.wall_us;
-    let kept = collect::collect(unit, run, checked.info.as_ref(), &checked.facts).and_then(
-        |collected| store(engine, &unit.recipe, collected, checked.facts.clone(), report),
-    );
+    let kept =
+        collect::collect(unit, run, checked.info.as_ref(), &checked.facts).and_then(|collected| {
+            store(engine, &unit.recipe, collected, checked.facts.clone(), report)
+        });
     launch(unit, report);
     report.spans.store_us = laps.lap();
     report.served = Served::Miss { why: why.clone(), not_stored: kept.err() };
@@ -159,9 +160,15 @@ fn observe(
     let started = scratch.started()?;
     let guard = Guard::new(&started, &unit.externs);
     match scratch.trace()? {
-        Some(trace) => {
-            observe::observe(unit, &unit.env, &trace, info, world, &guard, &engine.options.state_dir)
-        }
+        Some(trace) => observe::observe(
+            unit,
+            &unit.env,
+            &trace,
+            info,
+            world,
+            &guard,
+            &engine.options.state_dir,
+        ),
         None => conservative::observe(unit, info, world, &guard),
     }
 }

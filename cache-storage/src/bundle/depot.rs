@@ -1,13 +1,14 @@
 //! Packs, located records and bundles in a store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use cache_core::{Digest, RecipeKey};
 use futures::StreamExt;
 
 use super::bundle_record::BundleRecord;
-use super::{Index, Located, Pack, Places};
+use super::{Index, Located, Pack, Places, Recognised};
 use crate::{Expected, Result, Store, StoreError};
 
 /// How often a lost race for a record is run again.
@@ -17,13 +18,44 @@ pub(super) const TRIES: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Depot {
     pub(super) store: Arc<dyn Store>,
+    unread: Arc<[AtomicU64; 3]>,
+}
+
+/// Records that were read and count as absent, for what they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Begin like ours and are not whole.
+    pub damaged: u64,
+    /// Of another version of larder.
+    pub other_version: u64,
+    /// Not ours.
+    pub foreign: u64,
 }
 
 impl Depot {
     /// In a store, mostly one behind [`layers`](crate::layers).
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { store, unread: Arc::default() }
+    }
+
+    /// What was found under keys and could not be used, by this depot and its clones.
+    #[must_use]
+    pub fn unread(&self) -> Unread {
+        let [damaged, other_version, foreign] =
+            [0, 1, 2].map(|at: usize| self.unread[at].load(Ordering::Relaxed));
+        Unread { damaged, other_version, foreign }
+    }
+
+    /// Counts a record that cannot be used.
+    fn pass_over(&self, bytes: &[u8]) {
+        let at = match Recognised::of(bytes) {
+            // It is ours, but not what belongs under this key.
+            Recognised::Readable | Recognised::Damaged => 0,
+            Recognised::OtherVersion => 1,
+            Recognised::Foreign => 2,
+        };
+        self.unread[at].fetch_add(1, Ordering::Relaxed);
     }
 
     /// The store.
@@ -44,9 +76,13 @@ impl Depot {
     /// # Errors
     /// What the store says.
     pub async fn find(&self, key: &RecipeKey) -> Result<Option<Located>> {
-        let found = self.store.get_record(key).await?;
-        let located = found.and_then(|found| Located::decode(&found.bytes).ok());
-        Ok(located.filter(|located| located.record.recipe.key() == *key))
+        let Some(found) = self.store.get_record(key).await? else { return Ok(None) };
+        let located = Located::decode(&found.bytes).ok();
+        let located = located.filter(|located| located.record.recipe.key() == *key);
+        if located.is_none() {
+            self.pass_over(&found.bytes);
+        }
+        Ok(located)
     }
 
     /// Where the index of a build is, as a blob: one request. What is damaged or of another version is
@@ -55,8 +91,11 @@ impl Depot {
     /// # Errors
     /// What the store says.
     pub async fn find_build(&self, key: &RecipeKey) -> Result<Option<Pack>> {
-        let found = self.store.get_record(key).await?;
-        let bundle = found.and_then(|found| BundleRecord::decode(&found.bytes).ok());
+        let Some(found) = self.store.get_record(key).await? else { return Ok(None) };
+        let bundle = BundleRecord::decode(&found.bytes).ok();
+        if bundle.is_none() {
+            self.pass_over(&found.bytes);
+        }
         Ok(bundle.map(|bundle| Pack { digest: bundle.index, size: bundle.size }))
     }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use cache_core::{Digest, Record};
+use futures::StreamExt;
 
 use super::{Depot, Member, Pack, PackReader};
-use crate::{Result, Store, StoreError, append_entry};
+use crate::{BlobStream, Result, Store, StoreError, append_entry};
 
 /// What came with a pack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Depot {
         fetched: &mut Fetched,
     ) -> Result<()> {
         let source = self.store.read_blob(&pack.digest).await?;
-        let mut reader = PackReader::new(source);
+        let mut reader = PackReader::new(no_longer_than(pack, source));
         while let Some(members) = reader.next_group().await? {
             let is_wanted = |member: &Member| wanted.get(&member.digest) == Some(&member.size);
             let last = members.iter().rposition(is_wanted);
@@ -76,4 +77,18 @@ impl Depot {
         }
         Ok(())
     }
+}
+
+/// The pack's bytes, and an error past the length that whoever led to it announced: what a server sends
+/// has no end by itself.
+fn no_longer_than<'a>(pack: &Pack, source: BlobStream<'a>) -> BlobStream<'a> {
+    let mut left = pack.size;
+    let pieces = source.map(move |piece| {
+        let piece = piece?;
+        left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
+            StoreError::Refused("a pack is longer than what led to it says".to_owned())
+        })?;
+        Ok(piece)
+    });
+    pieces.boxed()
 }

@@ -52,7 +52,7 @@ mod registration;
 mod tests;
 
 pub use collect::{CollectOptions, Collected};
-pub use depot::Depot;
+pub use depot::{Depot, Unread};
 pub use fetch::Fetched;
 pub use index::{Index, IndexUnit, MAX_INDEX, Snapshot};
 pub use located::Located;

@@ -26,7 +26,7 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "redb", what: "the store in one redb file", run: redb },
     Step {
         name: "servers",
-        what: "stores in the cloud, and what a user sees of them, against real servers",
+        what: "stores in the cloud, engines, and what a user sees of them, against real servers",
         run: servers,
     },
     Step { name: "example", what: "the example workspace's own tests", run: example },
@@ -38,6 +38,7 @@ pub(super) const STEPS: &[Step] = &[
 /// What is tested next to the servers.
 const BESIDE_SERVERS: &[&[&str]] = &[
     &["--package", "cache-storage", "--features", "bundle,object-store"],
+    &["--package", "cache-dist"],
     &["--package", "cache-cli", "--test", "commands", "doctor_remote"],
 ];
 const EXAMPLE: &str = "examples/workspace/Cargo.toml";

@@ -40,5 +40,5 @@ pub(super) fn start(place: &Place, data: &Path) -> Result<Running> {
     let mut make = Command::new("node");
     succeed(make.args(["--eval", MAKE_CONTAINER, &port.to_string(), "larder"]))?;
     let address = format!("http://127.0.0.1:{port}/devstoreaccount1");
-    Ok(Running { variable: "LARDER_TEST_AZURE", address, _server: server })
+    Ok(Running { variable: "LARDER_TEST_AZURE", address, _servers: vec![server] })
 }

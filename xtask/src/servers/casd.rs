@@ -34,7 +34,7 @@ pub(super) fn start(place: &Place, data: &Path) -> Result<Running> {
     command.arg(&directory);
     let server = Server::start(&mut command, data.join("casd.log"), port)?;
     let address = format!("grpc://127.0.0.1:{port}");
-    Ok(Running { variable: "LARDER_TEST_REAPI", address, _server: server })
+    Ok(Running { variable: "LARDER_TEST_REAPI", address, _servers: vec![server] })
 }
 
 /// The directory with the programs. Nothing that the package depends on is needed for them.

@@ -10,8 +10,10 @@
 //! | `LARDER_TEST_AZURE`  | Azurite, as Azure Blob   | container `larder` of the emulator's account |
 //! | `LARDER_TEST_WEBDAV` | nginx, as WebDAV         | nothing; `/private/` is for `larder`/`secret` |
 //! | `LARDER_TEST_REAPI`  | buildbox-casd, for remote execution | nothing; `/usr`, `/bin`, `/lib` and `/lib64` in its sandboxes are this machine's |
+//! | `LARDER_TEST_REAPI_BUILDGRID` | BuildGrid, for remote execution | instance `main`; workers run actions unsandboxed, each in a directory with a random name |
 
 mod azurite;
+mod buildgrid;
 mod casd;
 mod install;
 mod nginx;
@@ -32,8 +34,8 @@ use process::Server;
 struct Running {
     variable: &'static str,
     address: String,
-    /// Stops when dropped.
-    _server: Server,
+    /// Its processes, in the order in which they stop when this is dropped.
+    _servers: Vec<Server>,
 }
 
 /// Servers that run until this is dropped.
@@ -57,6 +59,7 @@ impl Servers {
             azurite::start(&place, data.path()).context("Azurite")?,
             nginx::start(data.path()).context("nginx")?,
             casd::start(&place, data.path()).context("buildbox-casd")?,
+            buildgrid::start(&place, data.path()).context("BuildGrid")?,
         ];
         Ok(Self { running, _data: data })
     }

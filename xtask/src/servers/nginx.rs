@@ -27,7 +27,7 @@ pub(super) fn start(data: &Path) -> Result<Running> {
     command.arg("-p").arg(&directory).args(["-c", "nginx.conf", "-e", "stderr"]);
     let server = Server::start(&mut command, data.join("nginx.log"), port)?;
     let address = format!("http://127.0.0.1:{port}");
-    Ok(Running { variable: "LARDER_TEST_WEBDAV", address, _server: server })
+    Ok(Running { variable: "LARDER_TEST_WEBDAV", address, _servers: vec![server] })
 }
 
 /// One process of the user who starts it. Parents of new files are not made by the server, and

@@ -8,12 +8,16 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::install::Place;
 
 /// How long a server may take until it accepts connections.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long a server may take to end by itself.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Ports of the loopback interface that were free a moment ago, all different.
 ///
@@ -51,10 +55,12 @@ impl Drop for Scratch {
     }
 }
 
-/// A server's process, killed when dropped: what it holds is thrown away anyway.
+/// A server's process, ended when dropped: killed unless [told otherwise](Server::ended_by), as what it
+/// holds is thrown away anyway.
 pub(super) struct Server {
     child: Child,
     log: PathBuf,
+    end: Signal,
 }
 
 impl Server {
@@ -63,14 +69,29 @@ impl Server {
     /// # Errors
     /// When it cannot be started, ends, or takes too long.
     pub(super) fn start(command: &mut Command, log: PathBuf, port: u16) -> Result<Self> {
-        let output = File::create(&log)?;
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
-        let mut server = Self { child, log };
+        let mut server = Self::start_silent(command, log)?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         server
             .wait_until(|| TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok())?;
         Ok(server)
+    }
+
+    /// Starts a process that listens nowhere.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(super) fn start_silent(command: &mut Command, log: PathBuf) -> Result<Self> {
+        let output = File::create(&log)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
+        Ok(Self { child, log, end: Signal::SIGKILL })
+    }
+
+    /// The same, told by this signal to end, for it has processes of its own.
+    #[must_use]
+    pub(super) fn ended_by(mut self, signal: Signal) -> Self {
+        self.end = signal;
+        self
     }
 
     /// Waits until the server is `ready`.
@@ -101,6 +122,15 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if self.end != Signal::SIGKILL
+            && let Ok(id) = i32::try_from(self.child.id())
+            && kill(Pid::from_raw(id), self.end).is_ok()
+        {
+            let began = Instant::now();
+            while began.elapsed() < FAREWELL && matches!(self.child.try_wait(), Ok(None)) {
+                sleep(PAUSE);
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -51,7 +51,7 @@ pub(super) fn start(place: &Place, data: &Path) -> Result<Running> {
     let mut server = Server::start(command.current_dir(data), data.join("weed.log"), ports[0])?;
     server.wait_until(|| has_bucket(ports[0]))?;
     let address = format!("http://127.0.0.1:{}", ports[0]);
-    Ok(Running { variable: "LARDER_TEST_S3", address, _server: server })
+    Ok(Running { variable: "LARDER_TEST_S3", address, _servers: vec![server] })
 }
 
 /// It accepts connections before it has read the identities and made the bucket. Without a

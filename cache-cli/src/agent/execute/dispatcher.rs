@@ -28,8 +28,7 @@ impl AgentDispatcher {
 
 impl Dispatcher for AgentDispatcher {
     fn dispatch(&self, job: &Job) -> Option<Box<dyn Dispatched>> {
-        let ask = || self.client.ask(Ask::Execute(Box::new(job.clone())));
-        let asked = ask().or_else(|| self.client.start().then(ask)?)?;
+        let asked = self.client.ask_anybody(&Ask::Execute(Box::new(job.clone())))?;
         Some(Box::new(Executing { asked, scratch: job.scratch.clone() }))
     }
 

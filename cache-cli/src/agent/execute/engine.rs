@@ -104,7 +104,8 @@ impl Engine {
     }
 
     async fn run(&self, job: &Job) -> Result<Executed, RemoteError> {
-        let executor = self.executor.get_or_try_init(|| RustcExecutor::new(self.client.clone(), &self.dir));
+        let executor =
+            self.executor.get_or_try_init(|| RustcExecutor::new(self.client.clone(), &self.dir));
         let executed = executor.await?.run(job, &Control::new()).await?;
         let mut breaker = locked(&self.breaker);
         breaker.failures = 0;

@@ -22,6 +22,8 @@ pub(crate) use files::{Files, app, macros, one_lib};
 pub(crate) use mounts::tmpfs;
 pub(crate) use program::write_program;
 pub(crate) use run::Run;
+#[allow(unused_imports, reason = "only some of the test programs name it")]
+pub(crate) use shim::Counter;
 
 /// The wrapper under test.
 pub(crate) const LARDER: &str = env!("CARGO_BIN_EXE_larder");

@@ -27,7 +27,7 @@ type Updates = Streaming<Operation>;
 impl Request<'_> {
     /// Runs the action to its end. When this is dropped before, it is cancelled on the engine.
     pub(super) async fn run(&self) -> Result<pb::ExecuteResponse, Refusal> {
-        let mut running = Running { client: self.client, name: String::new() };
+        let mut running = Running { client: self.client, name: String::new(), furthest: None };
         let mut tries = 0;
         let mut updates = self.start().await.map_err(Refusal::Request)?;
         loop {
@@ -47,17 +47,27 @@ impl Request<'_> {
         }
     }
 
-    /// Follows a stream to its end: the answer, or nothing if it ends without one.
+    /// Follows a stream to its end: the answer, or nothing if it ends without one. A stream that led
+    /// further, or lived for a while, is no sign of trouble: proxies end the longest ones.
     async fn follow(
         &self,
         updates: &mut Updates,
         running: &mut Running<'_>,
         tries: &mut u32,
     ) -> Result<Option<pb::ExecuteResponse>, Refusal> {
-        while let Some(update) = updates.message().await.map_err(Refusal::Request)? {
-            *tries = 0;
+        let begun = tokio::time::Instant::now();
+        loop {
+            let update = updates.message().await;
+            if begun.elapsed() >= self.client.limits().idle {
+                *tries = 0;
+            }
+            let Some(update) = update.map_err(Refusal::Request)? else { return Ok(None) };
             running.name.clone_from(&update.name);
             if let Some(stage) = stage(&update) {
+                if Some(stage) > running.furthest {
+                    running.furthest = Some(stage);
+                    *tries = 0;
+                }
                 self.control.tell(stage);
             }
             if update.done {
@@ -65,7 +75,6 @@ impl Request<'_> {
                 return answer(update).map(Some);
             }
         }
-        Ok(None)
     }
 
     /// Comes back to the running action; if the engine has forgotten it, or never gave it a name,
@@ -177,6 +186,8 @@ fn finished(response: pb::ExecuteResponse) -> Result<pb::ExecuteResponse, Refusa
 struct Running<'a> {
     client: &'a Client,
     name: String,
+    /// The last stage that was told, of all tries.
+    furthest: Option<Stage>,
 }
 
 impl Drop for Running<'_> {

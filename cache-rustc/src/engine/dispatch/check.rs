@@ -103,12 +103,7 @@ impl Check<'_> {
     }
 
     /// What was not there, or may have been another.
-    fn lacked(
-        &self,
-        trace: &Trace,
-        sights: &Sights,
-        executed: &Executed,
-    ) -> Result<Lacked, Doubt> {
+    fn lacked(&self, trace: &Trace, sights: &Sights, executed: &Executed) -> Result<Lacked, Doubt> {
         let mut lacked = Lacked::default();
         for event in trace.events() {
             if let Event::EnvRead { name, value: None } = event

@@ -58,4 +58,3 @@ fn put(from: &Path, to: &Path) -> io::Result<()> {
         done => done,
     }
 }
-

@@ -27,6 +27,8 @@ pub(super) struct Entry {
     pub outcome: Digest,
     /// How it was started; the environment holds only what differs from cargo's.
     pub start: Start,
+    /// Whether it came from the store. Only a journal says so.
+    pub restored: bool,
     /// Variables that cargo has and the unit does not.
     without: Vec<OsString>,
 }
@@ -38,7 +40,13 @@ impl Entry {
         let env = start.env_mut();
         let without = cargo.env.keys().filter(|name| !env.contains_key(*name)).cloned().collect();
         env.retain(|name, value| cargo.env.get(name) != Some(value));
-        Self { at, key: served.key, outcome: served.outcome, start, without }
+        let Noted { key, outcome, restored } = *served;
+        Self { at, key, outcome, start, restored, without }
+    }
+
+    /// The same, restored or not.
+    pub(super) fn marked(self, restored: bool) -> Self {
+        Self { restored, ..self }
     }
 
     /// How another cargo would start it.
@@ -55,7 +63,9 @@ impl Entry {
     /// variables left out; each a string as `codec` writes it, those from `cwd` on through `map`.
     pub(super) fn encode(&self, map: Map<'_>) -> Option<Vec<u8>> {
         let (tag, cwd, words, env) = match &self.start {
-            Start::Compile(Request { argv, cwd, env }) => (b"c", cwd, argv.clone(), env),
+            Start::Compile(Request { argv, cwd, env }) => {
+                (if self.restored { b"r" } else { b"c" }, cwd, argv.clone(), env)
+            }
             Start::Script(ScriptRequest { script, name, args, cwd, env }) => {
                 let own = [script.clone().into_os_string(), name.clone()];
                 (b"s", cwd, own.into_iter().chain(args.clone()).collect(), env)
@@ -100,7 +110,7 @@ impl Entry {
         let without = strings.list()?.into_iter().map(|name| OsString::from_vec(name.to_vec()));
         let without = without.collect();
         let start = match tag {
-            b"c" => Start::Compile(Request { argv: words, cwd, env }),
+            b"c" | b"r" => Start::Compile(Request { argv: words, cwd, env }),
             b"s" if words.len() >= 2 => {
                 let args = words.split_off(2);
                 let (name, script) = (words.pop()?, words.pop()?.into());
@@ -108,7 +118,8 @@ impl Entry {
             }
             _ => return None,
         };
-        Some(Self { at, key, outcome, start, without })
+        let restored = tag == b"r";
+        Some(Self { at, key, outcome, start, restored, without })
     }
 }
 
@@ -117,7 +128,7 @@ pub(super) fn key_and_outcome(bytes: &[u8]) -> Option<Noted> {
     let mut strings = Strings(bytes);
     let (_tag, _at) = (strings.next()?, strings.next()?);
     let mut digest = || Some(Digest::from_bytes(strings.next()?.try_into().ok()?));
-    Some(Noted { key: RecipeKey(digest()?), outcome: digest()? })
+    Some(Noted { key: RecipeKey(digest()?), outcome: digest()?, restored: false })
 }
 
 impl Start {

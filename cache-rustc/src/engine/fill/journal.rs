@@ -40,6 +40,8 @@ pub struct Noted {
     pub key: RecipeKey,
     /// The outcome (see [`cache_core::Outcome::digest`]).
     pub outcome: Digest,
+    /// Whether it came from the store.
+    pub restored: bool,
 }
 
 /// The journal of one build.
@@ -87,7 +89,13 @@ impl Journal {
         let Some(entry) = entry.encode(&|text| Some(text.to_vec())) else { return false };
         put(&mut bytes, &entry);
         let Ok(size) = self.append(&bytes) else { return false };
-        size > WORTH_IT && fs::File::create_new(self.path.with_extension("watched")).is_ok()
+        size > WORTH_IT && self.claim()
+    }
+
+    /// `true` for one process: the one that is to wait for the build's end.
+    #[must_use]
+    pub fn claim(&self) -> bool {
+        fs::File::create_new(self.path.with_extension("watched")).is_ok()
     }
 
     /// Begins with units that are in place already. Trouble means that the build will be known in part.

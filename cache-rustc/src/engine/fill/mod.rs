@@ -21,9 +21,11 @@ mod entry;
 mod journal;
 mod place;
 mod places;
+mod prime;
 mod snapshot;
 
 pub use cargo::CargoRun;
 pub use journal::{Journal, Noted, Start};
 pub use place::Filled;
+pub use prime::ToPrime;
 pub use snapshot::units_of;

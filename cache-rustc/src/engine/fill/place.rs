@@ -211,7 +211,7 @@ impl Filling<'_> {
         self.write(&dir, files.chunks_exact(2).map(|pair| (OsStr::from_bytes(pair[0]), pair[1])))?;
         report.spans.restore_us = laps.lap();
         report.spans.total_us = laps.total();
-        Some((entry, report))
+        Some((entry.marked(true), report))
     }
 
     /// Whether it is worth looking a unit up: where there is a supply, it is asked first to bring what the

@@ -118,7 +118,7 @@ fn unit(entry: &Entry, places: &Places, target: &Path) -> Option<Vec<u8>> {
     }
     files.sort_unstable();
     let mut out = Vec::new();
-    put(&mut out, &entry.encode(&|text| places.out_of(text))?);
+    put(&mut out, &entry.clone().marked(false).encode(&|text| places.out_of(text))?);
     put(&mut out, below.as_os_str().as_bytes());
     let pairs = files.iter().flat_map(|(name, content)| [name.as_bytes(), content.as_slice()]);
     put_list(&mut out, pairs);

@@ -32,12 +32,15 @@ pub(crate) struct Rule {
     fault: Fault,
     method: Option<&'static str>,
     left: Option<u64>,
+    /// One in so many, and which.
+    share: Option<(u64, u64)>,
+    seen: u64,
 }
 
 impl Rule {
     /// For every request.
     pub(crate) fn always(fault: Fault) -> Self {
-        Self { fault, method: None, left: None }
+        Self { fault, method: None, left: None, share: None, seen: 0 }
     }
 
     /// Only for requests of this method.
@@ -52,11 +55,23 @@ impl Rule {
         self
     }
 
+    /// Only for one in so many of those that it is for, the first after `offset` others.
+    #[allow(dead_code, reason = "only some of the test programs ask for it")]
+    pub(crate) fn one_in(mut self, number: u64, offset: u64) -> Self {
+        self.share = Some((number, offset % number));
+        self
+    }
+
     pub(super) fn applies_to(&self, request: &Head) -> bool {
         self.left != Some(0) && self.method.is_none_or(|method| request.method() == method)
     }
 
     pub(super) fn strike(&mut self) -> Fault {
+        let number = self.seen;
+        self.seen += 1;
+        if self.share.is_some_and(|(of, which)| number % of != which) {
+            return Fault::None;
+        }
         self.left = self.left.map(|left| left - 1);
         self.fault.clone()
     }

@@ -39,6 +39,11 @@ impl Head {
         self.lines[0].split(' ').next().unwrap_or_default()
     }
 
+    /// Of an answer: whether its status is one of success.
+    pub(super) fn says_yes(&self) -> bool {
+        self.lines[0].split(' ').nth(1).is_some_and(|status| status.starts_with('2'))
+    }
+
     /// The value of a field.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let fields = self.lines[1..].iter().filter_map(|line| line.split_once(':'));

@@ -30,6 +30,8 @@ pub(crate) struct Counts {
     up: AtomicU64,
     /// Bytes from the server that the client has been given.
     down: AtomicU64,
+    /// Answers of which a byte was changed.
+    struck: AtomicU64,
 }
 
 impl Counts {
@@ -108,6 +110,12 @@ impl Proxy {
     /// Requests of this method so far.
     pub(crate) fn requests_of(&self, method: &str) -> u64 {
         self.state.counts.of(|counted| counted == method)
+    }
+
+    /// Answers that said yes and of which a byte was changed so far.
+    #[allow(dead_code, reason = "only some of the test programs ask for it")]
+    pub(crate) fn struck(&self) -> u64 {
+        self.state.counts.struck.load(Ordering::SeqCst)
     }
 
     /// Bytes of bodies that went up so far.

@@ -50,7 +50,7 @@ pub(super) async fn run(
         pass(&request.body, &mut to_server, &counts.up).await?;
         copy(&mut from_client, &mut to_server, &counts.up).await
     };
-    let down = answer(&mut from_server, &mut to_client, fault, &counts.down);
+    let down = answer(&mut from_server, &mut to_client, fault, counts);
     tokio::select! {
         // The client is done sending, or gone; the answer may still be on its way.
         result = up => { result?; Ok(()) }
@@ -61,11 +61,16 @@ pub(super) async fn run(
 async fn answer(
     server: &mut (impl AsyncRead + Unpin),
     client: &mut (impl AsyncWrite + Unpin),
-    fault: Fault,
-    count: &AtomicU64,
+    mut fault: Fault,
+    counts: &Counts,
 ) -> io::Result<()> {
+    let count = &counts.down;
     let Some(mut head) = Head::read(server).await? else { return Ok(()) };
     head.set("Connection", "close");
+    if matches!(fault, Fault::Flip(_)) && !head.says_yes() {
+        // An error is one whatever it says.
+        fault = Fault::None;
+    }
     let mut left = usize::MAX;
     match fault {
         Fault::Shorten(length) if head.get("Content-Length").is_some() => {
@@ -82,6 +87,7 @@ async fn answer(
             && let Some(byte) = wanted.checked_sub(at).and_then(|index| piece.get_mut(index))
         {
             *byte ^= 1;
+            counts.struck.fetch_add(1, Ordering::SeqCst);
         }
         at += piece.len();
         piece.truncate(left);
