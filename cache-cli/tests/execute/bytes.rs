@@ -1,11 +1,11 @@
 //! What the engine makes is what this machine makes.
 
-use crate::harness::Files;
-use crate::support::{all_sent, engine, lab, lab_on, products, project};
+use crate::harness::{Files, one_lib};
+use crate::support::{all_sent, engine, how, lab, lab_on, products, project, unsandboxed};
 
-/// Builds on this machine and on the engine, in one directory, and compares all that is made.
-fn same_bytes(files: &Files, args: &[&str], programs: usize) {
-    let Some(engine) = engine() else { return };
+/// Builds on this machine and on an engine, in one directory, and compares all that is made.
+fn same_bytes(engine: Option<String>, files: &Files, args: &[&str], programs: usize) {
+    let Some(engine) = engine else { return };
     let lab = lab();
     let checkout = lab.checkout("ws", files);
     checkout.cargo(args).good();
@@ -27,7 +27,23 @@ fn same_bytes(files: &Files, args: &[&str], programs: usize) {
 
 #[test]
 fn libraries_macros_scripts_and_programs() {
-    same_bytes(&project(), &["build"], 4);
+    same_bytes(engine(), &project(), &["build"], 4);
+}
+
+#[test]
+fn in_a_directory_of_the_workers_own() {
+    same_bytes(unsandboxed(), &project(), &["build"], 4);
+}
+
+#[test]
+fn what_carries_the_place_is_compiled_here() {
+    let Some(engine) = unsandboxed() else { return };
+    let lab = lab_on(&engine);
+    let source = "pub fn text() -> &'static str { env!(\"CARGO_MANIFEST_DIR\") }\n";
+    let checkout = lab.checkout("ws", &one_lib(source));
+    let one = checkout.path("one");
+    assert_eq!(checkout.build_and_run().trim_end(), one.to_str().unwrap());
+    assert_eq!(how(&checkout.last(), "one"), "failed: tied");
 }
 
 #[test]
@@ -35,14 +51,14 @@ fn optimised_with_debug_information() {
     let profile = "[profile.dev]\nopt-level = 2\ndebug = 2\n";
     let files = project();
     let manifest = files.0.iter().find(|(path, _)| path == "Cargo.toml").unwrap().1.clone();
-    same_bytes(&files.with("Cargo.toml", &(manifest + profile)), &["build"], 4);
+    same_bytes(engine(), &files.with("Cargo.toml", &(manifest + profile)), &["build"], 4);
 }
 
 #[test]
 fn checks_and_tests() {
     let files = project();
-    same_bytes(&files, &["check", "--all-targets"], 0);
-    same_bytes(&files, &["test", "--no-run"], 4);
+    same_bytes(engine(), &files, &["check", "--all-targets"], 0);
+    same_bytes(engine(), &files, &["test", "--no-run"], 4);
 }
 
 #[test]

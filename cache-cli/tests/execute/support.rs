@@ -11,7 +11,16 @@ use crate::harness::{Checkout, Files, Lab, Run, macros, walk};
 /// # Panics
 /// When none runs and `LARDER_REQUIRE_SERVERS` is 1.
 pub(crate) fn engine() -> Option<String> {
-    let variable = "LARDER_TEST_REAPI";
+    named("LARDER_TEST_REAPI")
+}
+
+/// The address of an engine whose workers run actions in some directory, not in a sandbox of which
+/// that is the root; otherwise as [`engine`].
+pub(crate) fn unsandboxed() -> Option<String> {
+    named("LARDER_TEST_REAPI_BUILDGRID")
+}
+
+fn named(variable: &str) -> Option<String> {
     let address = env::var(variable).ok();
     if address.is_none() {
         let why = format!("{variable} is not set; `cargo xtask servers` runs an engine");
