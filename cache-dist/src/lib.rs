@@ -33,5 +33,5 @@ pub use execute::{
     RacingExecutor, RemoteExecutor, Stage, Timings,
 };
 pub use inputs::{Directory, FileDigests, InputBuilder, InputFile, Node, scan};
-pub use rustc::RustcExecutor;
+pub use rustc::{RustcExecutor, Spent};
 pub use store::ReapiStore;

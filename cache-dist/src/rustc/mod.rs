@@ -18,10 +18,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cache_rustc::engine::{Executed, Job};
 
-use crate::{Action, Client, Control, Executor, FileDigests, RemoteError, RemoteExecutor, Result};
+use crate::{
+    Action, Client, Control, Executor, FileDigests, RemoteError, RemoteExecutor, Result, Timings,
+    Uploaded,
+};
 
 /// Where what is not the job's own lies in the tree.
 const OWN: &str = "larder-run";
+
+/// What a job took.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Spent {
+    /// Who has run it, in the engine's own words; empty where it does not say.
+    pub worker: String,
+    /// How long it took.
+    pub timings: Timings,
+    /// What had to be brought to the engine.
+    pub uploaded: Uploaded,
+}
 
 /// Compiles units on an engine.
 #[derive(Debug)]
@@ -66,7 +81,7 @@ impl RustcExecutor {
     /// # Errors
     /// When there is no answer as to what the compiler does; [`RemoteError::Unsupported`] when the
     /// engine's sandbox is none in which it could run.
-    pub async fn run(&self, job: &Job, control: &Control) -> Result<Executed> {
+    pub async fn run(&self, job: &Job, control: &Control) -> Result<(Executed, Spent)> {
         let (inputs, system) = self.tree(job).await?;
         let saved = self.digests.save(&self.memo, self.saved.load(Ordering::Relaxed));
         self.saved.store(saved, Ordering::Relaxed);
@@ -81,6 +96,11 @@ impl RustcExecutor {
             let text = "inputs where they were put, in a directory with a plain name";
             return Err(RemoteError::Unsupported(text.into()));
         }
-        result::read(job, &system, &executed).await
+        let spent = Spent {
+            worker: executed.worker.clone(),
+            timings: executed.timings,
+            uploaded: executed.uploaded,
+        };
+        Ok((result::read(job, &system, &executed).await?, spent))
     }
 }

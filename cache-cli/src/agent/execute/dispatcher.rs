@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::net::Shutdown;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cache_rustc::engine::{Dispatched, Dispatcher, Executed, Job, Local, Progress};
 
@@ -27,9 +27,16 @@ impl AgentDispatcher {
 }
 
 impl Dispatcher for AgentDispatcher {
-    fn dispatch(&self, job: &Job) -> Option<Box<dyn Dispatched>> {
-        let asked = self.client.ask_anybody(&Ask::Execute(Box::new(job.clone())))?;
-        Some(Box::new(Executing { asked, scratch: job.scratch.clone() }))
+    fn dispatch(&self, job: &Job) -> Result<Box<dyn Dispatched>, String> {
+        let asked = self.client.ask_anybody(&Ask::Execute(Box::new(job.clone())));
+        let mut asked = asked.ok_or("no-agent")?;
+        match asked.reply(Duration::ZERO) {
+            Got::Reply(Reply::Done) => {
+                Ok(Box::new(Executing { asked, scratch: job.scratch.clone() }))
+            }
+            Got::Reply(Reply::Nothing { why }) => Err(why),
+            Got::Reply(_) | Got::Nothing | Got::Gone => Err("agent-gone".into()),
+        }
     }
 
     fn local(&self) -> Local {
@@ -45,18 +52,14 @@ struct Executing {
 
 impl Dispatched for Executing {
     fn wait(&mut self, limit: Duration) -> Progress {
-        let end = Instant::now() + limit;
-        loop {
-            return match self.asked.reply(end.saturating_duration_since(Instant::now())) {
-                Got::Reply(Reply::Done) => continue,
-                Got::Reply(Reply::Executed(came)) => match read(&self.scratch, *came) {
-                    Ok(executed) => Progress::Done(Box::new(executed)),
-                    Err(error) => Progress::Failed(format!("scratch: {error}")),
-                },
-                Got::Reply(Reply::Nothing { why }) => Progress::Failed(why),
-                Got::Nothing => Progress::NotYet,
-                Got::Reply(_) | Got::Gone => Progress::Failed("agent-gone".into()),
-            };
+        match self.asked.reply(limit) {
+            Got::Reply(Reply::Executed(came)) => match read(&self.scratch, *came) {
+                Ok(executed) => Progress::Done(Box::new(executed)),
+                Err(error) => Progress::Failed(format!("scratch: {error}")),
+            },
+            Got::Reply(Reply::Nothing { why }) => Progress::Failed(why),
+            Got::Nothing => Progress::NotYet,
+            Got::Reply(_) | Got::Gone => Progress::Failed("agent-gone".into()),
         }
     }
 

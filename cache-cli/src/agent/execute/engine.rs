@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use cache_dist::schedule::{Fleet, Ran, Unit};
 use cache_dist::{Client, Control, ReapiConfig, RemoteError, RustcExecutor};
 use cache_rustc::engine::{Executed, Job};
 use tokio::sync::{OnceCell, Semaphore};
@@ -20,6 +21,12 @@ const AT_ONCE: usize = 64;
 /// How long an engine that could not be used is left alone; doubled each time.
 const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// What a unit is taken to cost of which nothing is known.
+const UNKNOWN: Duration = Duration::from_millis(500);
+/// What takes so many times longer there holds up what waits for it more than the core is worth that
+/// gets free here.
+const SLOWER: u32 = 2;
 
 /// Leaves an engine alone for a while that could not be used.
 #[derive(Debug, Default)]
@@ -52,6 +59,7 @@ pub(super) struct Engine {
     executor: OnceCell<RustcExecutor>,
     slots: Semaphore,
     breaker: Mutex<Breaker>,
+    fleet: Mutex<Fleet>,
 }
 
 impl Engine {
@@ -71,6 +79,7 @@ impl Engine {
             executor: OnceCell::new(),
             slots: Semaphore::new(AT_ONCE),
             breaker: Mutex::default(),
+            fleet: Mutex::default(),
         })
     }
 
@@ -87,6 +96,9 @@ impl Engine {
         let Ok(_slot) = self.slots.try_acquire() else {
             return talk.say(&nothing("engine-full".into())).await;
         };
+        if let Err(why) = self.is_worth(job) {
+            return talk.say(&nothing(why)).await;
+        }
         talk.say(&Reply::Done).await?;
         let result = tokio::select! {
             result = self.run(job) => result,
@@ -103,10 +115,48 @@ impl Engine {
         talk.say(&reply).await
     }
 
+    /// Units of ours that the engine has.
+    fn in_flight(&self) -> usize {
+        AT_ONCE.saturating_sub(self.slots.available_permits())
+    }
+
+    /// Whether the engine is expected to be of any use for a job.
+    ///
+    /// # Errors
+    /// Why not.
+    fn is_worth(&self, job: &Job) -> Result<(), String> {
+        if job.always {
+            return Ok(());
+        }
+        let fleet = locked(&self.fleet);
+        if self.in_flight() > fleet.window() {
+            return Err("not-worth: the engine has enough to do".into());
+        }
+        let cost = job.cost_us.map_or(UNKNOWN, Duration::from_micros);
+        let there = fleet.expected(&Unit { cost, ..Unit::default() });
+        if there > cost * SLOWER {
+            let ms = |time: Duration| time.as_millis();
+            return Err(format!("not-worth: {} ms there, {} here", ms(there), ms(cost)));
+        }
+        Ok(())
+    }
+
     async fn run(&self, job: &Job) -> Result<Executed, RemoteError> {
+        let (began, in_flight) = (Instant::now(), self.in_flight());
         let executor =
             self.executor.get_or_try_init(|| RustcExecutor::new(self.client.clone(), &self.dir));
-        let executed = executor.await?.run(job, &Control::new()).await?;
+        let executor = executor.await?;
+        let (executed, spent) = executor.run(job, &Control::new()).await?;
+        locked(&self.fleet).ran(&Ran {
+            worker: &spent.worker,
+            cost: job.cost_us.map_or(Duration::ZERO, Duration::from_micros),
+            run: spent.timings.run.unwrap_or_default(),
+            total: began.elapsed(),
+            queued: spent.timings.queued.unwrap_or_default(),
+            // How long that took is not told apart.
+            uploaded: (0, Duration::ZERO),
+            in_flight,
+        });
         let mut breaker = locked(&self.breaker);
         breaker.failures = 0;
         Ok(executed)

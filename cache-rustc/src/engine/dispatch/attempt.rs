@@ -14,7 +14,7 @@ use super::super::supply::{Coming, News};
 use super::super::unit::Unit;
 use super::check::{Check, Checked, Doubt};
 use super::learned::Learned;
-use super::{Dispatched, Dispatcher, Job, Progress, job};
+use super::{Dispatched, Dispatcher, Job, Local, Progress, job};
 
 /// A crate that lacks something new each time is compiled here.
 const ROUNDS: u32 = 4;
@@ -77,8 +77,9 @@ impl<'a> Attempt<'a> {
         let scratch = Scratch::new(engine, None, &unit.env)?;
         let dir = scratch.directory();
         fs::create_dir(&dir).map_err(|error| format!("state-dir: {error}"))?;
-        let sent = job::of(unit, &learned, state_dir, dir.clone()).and_then(|job| {
-            let dispatched = dispatcher.dispatch(&job).ok_or("not-taken")?;
+        let sent = job::of(unit, &learned, state_dir, dir.clone()).and_then(|mut job| {
+            job.always = dispatcher.local() == Local::Never;
+            let dispatched = dispatcher.dispatch(&job)?;
             Ok((job, dispatched))
         });
         let (job, dispatched) = match sent {
@@ -135,7 +136,9 @@ impl<'a> Attempt<'a> {
         let _ = fs::remove_dir_all(&self.dir);
         fs::create_dir(&self.dir).map_err(|error| format!("state-dir: {error}"))?;
         self.job = job::of(self.unit, &self.learned, state_dir, self.dir.clone())?;
-        self.dispatched = self.dispatcher.dispatch(&self.job).ok_or("not-taken")?;
+        // It was worth it.
+        self.job.always = true;
+        self.dispatched = self.dispatcher.dispatch(&self.job)?;
         *self.cancel.lock().unwrap_or_else(PoisonError::into_inner) = self.dispatched.canceller();
         self.rounds += 1;
         Ok(())

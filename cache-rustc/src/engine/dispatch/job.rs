@@ -66,6 +66,7 @@ pub(super) fn of(
         tracer: tracer.object().to_path_buf(),
         scratch,
         cost_us: learned.cost_us,
+        always: false,
     };
     job.check()?;
     Ok(job)

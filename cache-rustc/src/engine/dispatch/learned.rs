@@ -13,7 +13,7 @@ use cache_core::Hasher;
 
 use super::super::report::Report;
 use super::super::unit::Unit;
-use super::Job;
+use super::{Job, Sent};
 
 /// Files that were needed are few; a file that has more of them is begun anew.
 const MOST: usize = 512;
@@ -120,13 +120,26 @@ impl Lacked {
     }
 }
 
-/// Notes what a unit took.
+/// Notes what a unit took on this machine.
 pub(in super::super) fn note_cost(unit: &Unit, state_dir: &Path, report: &Report) {
+    let here = !matches!(report.sent, Sent::Used | Sent::Overtook);
+    if here && report.spans.run_us > 0 {
+        note(unit, state_dir, report.spans.run_us, true);
+    }
+}
+
+/// Notes what a unit took elsewhere, where nothing better is known.
+pub(super) fn note_guess(unit: &Unit, state_dir: &Path, cost_us: Option<u64>) {
+    if let Some(cost_us) = cost_us {
+        note(unit, state_dir, cost_us, false);
+    }
+}
+
+fn note(unit: &Unit, state_dir: &Path, cost: u64, replaces: bool) {
     let mut learned = Learned::of(unit, state_dir);
-    let cost = report.spans.run_us;
     // A cost that is about the same is not written again.
-    let about = |known: u64| known.abs_diff(cost) <= known / 4;
-    if cost > 0 && !learned.cost_us.is_some_and(about) {
+    let about = |known: u64| !replaces || known.abs_diff(cost) <= known / 4;
+    if !learned.cost_us.is_some_and(about) {
         learned.cost_us = Some(cost);
         learned.keep(unit, state_dir);
     }

@@ -34,8 +34,11 @@ pub(super) use run::execute;
 /// Nothing here may block for longer than it takes to ask a process on this machine, and nothing may
 /// fail: whoever cannot be reached takes no job.
 pub trait Dispatcher: Send + Sync + fmt::Debug {
-    /// Offers a job. `None`: it is not taken.
-    fn dispatch(&self, job: &Job) -> Option<Box<dyn Dispatched>>;
+    /// Offers a job.
+    ///
+    /// # Errors
+    /// Why it is not taken: a stable word, with a detail after a colon.
+    fn dispatch(&self, job: &Job) -> Result<Box<dyn Dispatched>, String>;
 
     /// How a build uses this machine beside the others.
     fn local(&self) -> Local;
@@ -106,6 +109,8 @@ pub struct Job {
     pub scratch: PathBuf,
     /// Microseconds that the unit took before, here or elsewhere, where that is known.
     pub cost_us: Option<u64>,
+    /// It is to be done whether that is worth it or not.
+    pub always: bool,
 }
 
 /// What a job needs of a toolchain.

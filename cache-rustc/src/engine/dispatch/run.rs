@@ -17,6 +17,7 @@ use super::super::unit::Unit;
 use super::super::{Engine, Mode, miss};
 use super::attempt::{Attempt, Sent};
 use super::deliver::deliver;
+use super::learned;
 use super::{Dispatcher, Local};
 
 /// What cargo needs to start another unit with a token that was given back.
@@ -81,6 +82,8 @@ pub(in super::super) fn execute(
     match deliver(unit, &checked.executed, attempt.mode(), started, sink) {
         Ok(run) => {
             report.sent = sent;
+            let state_dir = &engine.options().state_dir;
+            learned::note_guess(unit, state_dir, checked.executed.run_us);
             Ok(Some(miss::delivered(unit, why, &run, &checked, engine, report)))
         }
         Err(error) => {
