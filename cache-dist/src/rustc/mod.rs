@@ -79,8 +79,8 @@ impl RustcExecutor {
     /// Runs a job. Its outputs are in its scratch directory then.
     ///
     /// # Errors
-    /// When there is no answer as to what the compiler does; [`RemoteError::Unsupported`] when the
-    /// engine's sandbox is none in which it could run.
+    /// When there is no answer as to what the compiler does; [`RemoteError::Local`] when an input cannot
+    /// be read, or cannot be seen where the engine runs actions.
     pub async fn run(&self, job: &Job, control: &Control) -> Result<(Executed, Spent)> {
         let (inputs, system) = self.tree(job).await?;
         let saved = self.digests.save(&self.memo, self.saved.load(Ordering::Relaxed));
@@ -93,8 +93,10 @@ impl RustcExecutor {
         action.label.clone_from(&job.unit);
         let executed = self.executor.execute(&action, &inputs, control).await?;
         if executed.exit_code == script::REFUSED {
-            let text = "inputs where they were put, in a directory with a plain name";
-            return Err(RemoteError::Unsupported(text.into()));
+            let place = job.cwd.display();
+            return Err(RemoteError::Local(format!(
+                "{place} cannot be seen in the engine's sandbox"
+            )));
         }
         let spent = Spent {
             worker: executed.worker.clone(),

@@ -40,6 +40,7 @@ const BESIDE_SERVERS: &[&[&str]] = &[
     &["--package", "cache-storage", "--features", "bundle,object-store"],
     &["--package", "cache-dist"],
     &["--package", "cache-cli", "--test", "commands", "doctor_remote"],
+    &["--package", "cache-cli", "--test", "execute"],
 ];
 const EXAMPLE: &str = "examples/workspace/Cargo.toml";
 
