@@ -43,6 +43,7 @@ const BESIDE_SERVERS: &[&[&str]] = &[
     &["--package", "cache-cli", "--test", "commands", "engine_cache"],
     &["--package", "cache-cli", "--test", "commands", "execute"],
     &["--package", "cache-cli", "--test", "remote"],
+    &["--package", "cache-cli", "--test", "execute"],
 ];
 const EXAMPLE: &str = "examples/workspace/Cargo.toml";
 
