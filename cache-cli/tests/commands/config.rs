@@ -26,6 +26,7 @@ fn each_value_is_shown_with_where_it_came_from() {
             "build-scripts-except none (default)".into(),
             "link.linker default (default)".into(),
             "remote.url none (default)".into(),
+            "execute.url none (default)".into(),
             format!("file {}", file.display()),
         ]
     );
