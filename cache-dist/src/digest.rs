@@ -78,6 +78,13 @@ impl CasDigest {
         blake3::Hash::from_bytes(self.hash).to_hex().to_string()
     }
 
+    /// From what [`hex`](Self::hex) gives, and a length in bytes.
+    #[must_use]
+    pub fn from_hex(hex: &str, size: u64) -> Option<Self> {
+        let hash = blake3::Hash::from_hex(hex).ok()?;
+        Some(Self { hash: *hash.as_bytes(), size })
+    }
+
     /// As a message of the API.
     pub(crate) fn message(&self) -> pb::Digest {
         // A length is that of bytes that somebody has; none has 2^63.
@@ -87,8 +94,7 @@ impl CasDigest {
 
     /// From a message of the API; `None` where it names no blob of 32 bytes' hash.
     pub(crate) fn from_message(message: &pb::Digest) -> Option<Self> {
-        let hash = blake3::Hash::from_hex(&message.hash).ok()?;
-        Some(Self { hash: *hash.as_bytes(), size: u64::try_from(message.size_bytes).ok()? })
+        Self::from_hex(&message.hash, u64::try_from(message.size_bytes).ok()?)
     }
 
     /// From a field of a message that has to be there.

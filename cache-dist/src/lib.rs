@@ -16,6 +16,7 @@ mod inputs;
 mod results;
 mod retry;
 mod runtime;
+mod rustc;
 pub mod schedule;
 mod status;
 mod store;
@@ -34,4 +35,5 @@ pub use execute::{
     RacingExecutor, RemoteExecutor, Stage, Timings,
 };
 pub use inputs::{Directory, FileDigests, InputBuilder, InputFile, Node, scan};
+pub use rustc::RustcExecutor;
 pub use store::ReapiStore;

@@ -14,8 +14,8 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::instance;
-use super::protocol::{self, Ask, Message, Reply, Request};
-use crate::config::RemoteSettings;
+use super::protocol::{self, Ask, Message, Reply, Request, Whom};
+use crate::config::{ExecuteSettings, RemoteSettings};
 
 /// What an agent that is there needs for its first reply, on a machine that is busy compiling.
 const FIRST_REPLY: Duration = Duration::from_millis(400);
@@ -28,8 +28,8 @@ const AVOID: Duration = Duration::from_secs(60);
 
 /// Asks the agent.
 #[derive(Clone, Debug)]
-pub(crate) struct Client {
-    remote: RemoteSettings,
+pub(crate) struct Client<S = RemoteSettings> {
+    settings: S,
     dir: PathBuf,
     /// Whether a person waits: then one that did not answer a build is asked all the same.
     patient: bool,
@@ -54,7 +54,7 @@ impl Client {
     /// When this program's own file cannot be found.
     pub(crate) fn new(remote: RemoteSettings) -> io::Result<Self> {
         let dir = directory(&remote.state)?;
-        Ok(Self { remote, dir, patient: false })
+        Ok(Self { settings: remote, dir, patient: false })
     }
 
     /// The same for a command that a person gives.
@@ -62,6 +62,24 @@ impl Client {
         Self { patient: true, ..self }
     }
 
+    /// The settings that requests carry.
+    pub(crate) fn remote(&self) -> &RemoteSettings {
+        &self.settings
+    }
+}
+
+impl Client<ExecuteSettings> {
+    /// For this engine. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When this program's own file cannot be found.
+    pub(crate) fn of_engine(engine: ExecuteSettings) -> io::Result<Self> {
+        let dir = directory(&engine.state)?;
+        Ok(Self { settings: engine, dir, patient: false })
+    }
+}
+
+impl<S: Clone + Into<Whom>> Client<S> {
     /// Asks, after starting an agent if nobody is there, and one that hangs is ended first.
     pub(crate) fn insist(&self, ask: &Ask) -> Option<Asked> {
         self.ask_anybody(ask).or_else(|| {
@@ -74,15 +92,10 @@ impl Client {
         if self.patient { FOR_A_PERSON } else { limit }
     }
 
-    /// The settings that requests carry.
-    pub(crate) fn remote(&self) -> &RemoteSettings {
-        &self.remote
-    }
-
     /// Asks without waiting for a first reply.
     pub(crate) fn send(&self, ask: Ask) -> Option<Asked> {
         let asked = Asked { stream: self.connect().ok()?, first: None };
-        let request = Message::json(&Request { remote: self.remote.clone(), ask });
+        let request = Message::json(&Request { whom: self.settings.clone().into(), ask });
         protocol::write(&asked.stream, &request).ok()?;
         Some(asked)
     }

@@ -24,6 +24,7 @@ mod budget;
 mod client;
 mod download;
 pub(crate) mod engine_cache;
+mod execute;
 mod history;
 mod instance;
 mod placed;
@@ -63,6 +64,16 @@ pub(crate) fn supply(engine: Engine, config: &Config, places: &Places) -> Engine
     let supply = settings(config, places).and_then(AgentSupply::new);
     match supply {
         Some(supply) => engine.with_supply(Arc::new(supply)),
+        None => engine,
+    }
+}
+
+/// The engine, with the machines that are configured to compile on.
+pub(crate) fn dispatcher(engine: Engine, config: &Config, places: &Places) -> Engine {
+    let settings = config.execute.settings(places.state.clone());
+    let local = config.execute.local.value;
+    match settings.and_then(|settings| execute::AgentDispatcher::new(settings, local)) {
+        Some(dispatcher) => engine.with_dispatcher(Arc::new(dispatcher)),
         None => engine,
     }
 }

@@ -3,24 +3,49 @@
 //! A message is a length (4 bytes, little-endian), a kind (1 byte), and the bytes: JSON, or for an offer
 //! the record as it is. A connection has one [`Request`]; replies come until one that is the last.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 use bytes::Bytes;
+use cache_rustc::engine::Job;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::RemoteSettings;
+use crate::config::{ExecuteSettings, RemoteSettings};
 
 /// No message is longer, in bytes.
 const MOST: u32 = 16 << 20;
 const JSON: u8 = 0;
 const RAW: u8 = 1;
 
-/// What is asked for, and with which remote.
+/// What is asked for, and about what.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
-    pub(crate) remote: RemoteSettings,
+    pub(crate) whom: Whom,
     pub(crate) ask: Ask,
+}
+
+/// What a request is about, with the settings of whoever asks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Whom {
+    /// A remote.
+    Remote(RemoteSettings),
+    /// An engine that executes.
+    Engine(ExecuteSettings),
+}
+
+impl From<RemoteSettings> for Whom {
+    fn from(settings: RemoteSettings) -> Self {
+        Self::Remote(settings)
+    }
+}
+
+impl From<ExecuteSettings> for Whom {
+    fn from(settings: ExecuteSettings) -> Self {
+        Self::Engine(settings)
+    }
 }
 
 /// What is asked for. Digests are in hex.
@@ -38,6 +63,9 @@ pub(crate) enum Ask {
     Push,
     /// How things are.
     Status,
+    /// Compile something. Replies: [`Reply::Done`] when it was taken, then [`Reply::Executed`]; or
+    /// [`Reply::Nothing`] at any time. Whoever goes away gives it up.
+    Execute(Box<Job>),
 }
 
 /// The answer to an offer: an outcome's digest in hex, or none.
@@ -57,6 +85,21 @@ pub(crate) struct Left {
     pub(crate) trouble: Option<String>,
 }
 
+/// What came of a compile: in files of the job's scratch directory, but for this.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Came {
+    pub(crate) exit_code: i32,
+    /// The variables as the compiler saw them.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Whether outputs carry the name of a directory there.
+    pub(crate) tied: bool,
+    /// Which outputs there are, by their place in the job.
+    pub(crate) outputs: Vec<usize>,
+    /// Files of the system that are the same there.
+    pub(crate) system: BTreeSet<PathBuf>,
+    pub(crate) run_us: Option<u64>,
+}
+
 /// A reply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,6 +114,8 @@ pub(crate) enum Reply {
     Nothing { why: String },
     /// It was heard.
     Done,
+    /// It was compiled.
+    Executed(Box<Came>),
     /// The spool.
     Pushed(Left),
     /// How things are.

@@ -17,8 +17,9 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::ask::Conversation;
+use super::execute::Engines;
 use super::instance;
-use super::protocol::{Ask, Left, Reply, Request};
+use super::protocol::{Ask, Left, Reply, Request, Whom};
 use super::remote::{Remote, locked};
 use super::status;
 use crate::config::RemoteSettings;
@@ -87,6 +88,7 @@ fn listen(dir: &Path) -> Option<(std::os::unix::net::UnixListener, File)> {
 
 struct Agent {
     remotes: Mutex<HashMap<Digest, Arc<Open>>>,
+    engines: Engines,
     connections: AtomicUsize,
     last: Mutex<Instant>,
     idle: Duration,
@@ -104,6 +106,7 @@ impl Agent {
     fn new(idle: Duration) -> Self {
         Self {
             remotes: Mutex::default(),
+            engines: Engines::default(),
             connections: AtomicUsize::new(0),
             last: Mutex::new(Instant::now()),
             idle,
@@ -164,7 +167,13 @@ impl Agent {
 
     async fn answer(&self, talk: &mut Conversation) -> io::Result<()> {
         let request: Request = talk.hear().await?.parse()?;
-        let open = match self.open(request.remote) {
+        let remote = match request.whom {
+            Whom::Remote(remote) => remote,
+            Whom::Engine(settings) => {
+                return self.engines.answer(settings, request.ask, talk).await;
+            }
+        };
+        let open = match self.open(remote) {
             Ok(open) => open,
             Err(why) => return talk.say(&Reply::Nothing { why }).await,
         };
@@ -182,6 +191,10 @@ impl Agent {
             Ask::Push => {
                 let pushed = open.upload().await;
                 talk.say(&Reply::Pushed(pushed)).await
+            }
+            Ask::Execute(_) => {
+                let why = "a remote executes nothing".into();
+                talk.say(&Reply::Nothing { why }).await
             }
             Ask::Status => talk.say(&Reply::Status(status::of(&self.same_as(&open)))).await,
         }

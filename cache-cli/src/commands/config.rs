@@ -4,7 +4,7 @@ use cache_rustc::engine::PathMode;
 use cache_rustc::linker::Linker;
 use cache_storage::object::without_password;
 
-use crate::config::{Config, Origin, RemoteConfig, shown_option};
+use crate::config::{Config, ExecuteConfig, Origin, RemoteConfig, shown_option};
 use crate::places;
 
 /// Prints the settings; `false` when some of them cannot be used.
@@ -50,6 +50,26 @@ fn remote(remote: &RemoteConfig) -> Vec<Row> {
     rows
 }
 
+/// The engine: its address always, the rest where there is one. No secrets.
+fn execute(execute: &ExecuteConfig) -> Vec<Row> {
+    let url = match &execute.url.value {
+        Some(url) => without_password(url),
+        None if execute.withheld => "none, because of a mistake".to_owned(),
+        None => "none".to_owned(),
+    };
+    let mut rows = vec![("execute.url".to_owned(), url, execute.url.origin.clone())];
+    if execute.url.value.is_none() {
+        return rows;
+    }
+    let local = execute.local_name().to_owned();
+    rows.push(("execute.local".to_owned(), local, execute.local.origin.clone()));
+    for (name, set) in &execute.options {
+        let shown = ExecuteConfig::shown_option(name, &set.value);
+        rows.push((format!("execute.options.{name}"), shown, set.origin.clone()));
+    }
+    rows
+}
+
 fn describe(config: &Config) -> String {
     let path = |path: Option<&std::path::Path>| {
         path.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
@@ -79,6 +99,7 @@ fn describe(config: &Config) -> String {
         own("link.linker", linker.into(), &config.linker.origin),
     ];
     rows.extend(remote(&config.remote));
+    rows.extend(execute(&config.execute));
     let keys = rows.iter().map(|(key, ..)| key.len()).max().unwrap_or(0);
     let width = rows.iter().map(|(_, value, _)| value.chars().count()).max().unwrap_or(0);
     let mut out = String::new();

@@ -66,6 +66,8 @@ fn as_json(history: &History, places: &Places, disk: Option<&Disk>) -> Value {
         "not_stored": totals.not_stored,
         "faults": totals.faults,
         "remote": totals.remote,
+        "sent": totals.sent,
+        "sent_failed": totals.sent_failed,
         "bytes": {
             "linked": totals.linked_bytes,
             "copied": totals.copied_bytes,
@@ -122,6 +124,12 @@ fn as_text(history: &History, places: &Places, disk: Option<&Disk>, config: &Con
     }
     if !totals.remote.is_empty() {
         group(&mut out, "Remote", &totals.remote);
+    }
+    if !totals.sent.is_empty() {
+        group(&mut out, "Sent to other machines", &totals.sent);
+    }
+    if !totals.sent_failed.is_empty() {
+        group(&mut out, "Sent and compiled here all the same", &totals.sent_failed);
     }
     let _ = writeln!(
         out,

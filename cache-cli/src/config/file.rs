@@ -23,6 +23,13 @@
 //!
 //! [remote.options]            # the backend's own
 //! endpoint = "http://127.0.0.1:9000"
+//!
+//! [execute]
+//! url = "grpc://host:port/instance"  # where units are compiled too; "off" is nowhere
+//! local = "race"              # race, fallback, never
+//!
+//! [execute.options]           # how the engine is reached
+//! token_file = "/run/secrets/token"
 //! ```
 //!
 //! Relative paths are relative to the file's own directory.
@@ -32,9 +39,9 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, Item, TableLike, Value};
 
 use super::values::{self, Unusable, suggest};
-use super::{Config, Origin, Problem, Setting, remote};
+use super::{Config, Origin, Problem, Setting, execute, remote};
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 19] = [
     "dir",
     "mode",
     "paths",
@@ -51,10 +58,14 @@ const KEYS: [&str; 16] = [
     "remote.trusted-keys",
     "remote.signing-key",
     "remote.options",
+    "execute.url",
+    "execute.local",
+    "execute.options",
 ];
 
-/// The table with names of the backend's own.
+/// The tables with names of the backend's own.
 const OPTIONS: &str = "remote.options";
+const EXECUTE_OPTIONS: &str = "execute.options";
 
 /// Puts the file's values into `config`.
 pub(super) fn apply(config: &mut Config, path: &Path, text: &str, home: Option<&Path>) {
@@ -64,6 +75,7 @@ pub(super) fn apply(config: &mut Config, path: &Path, text: &str, home: Option<&
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start);
             config.remote.withheld = true;
+            config.execute.withheld = true;
             config.problems.push(Problem {
                 place: file.place(at),
                 key: file.line_text(at),
@@ -89,7 +101,8 @@ impl File<'_> {
     fn take(&self, config: &mut Config, path: &str, table: &dyn TableLike) {
         for (name, item) in table.iter() {
             let key = format!("{path}{name}");
-            let is_table = ["link", "remote", OPTIONS].contains(&key.as_str());
+            let is_table =
+                ["link", "remote", "execute", OPTIONS, EXECUTE_OPTIONS].contains(&key.as_str());
             if let (true, Some(table)) = (is_table, item.as_table_like()) {
                 self.take(config, &format!("{key}."), table);
                 continue;
@@ -99,7 +112,8 @@ impl File<'_> {
             if let Err(unusable) = self.set(config, &key, item, at) {
                 let value = item.span().and_then(|span| self.text.get(span)).unwrap_or_default();
                 // Any option may be a secret.
-                let value = if key.starts_with(OPTIONS) { "" } else { value };
+                let secret = key.starts_with(OPTIONS) || key.starts_with(EXECUTE_OPTIONS);
+                let value = if secret { "" } else { value };
                 config.problems.push(Problem {
                     place: self.place(at),
                     key,
@@ -133,6 +147,12 @@ impl File<'_> {
                 let value = Some(self.path_value(item)?);
                 config.remote.signing_key = Setting { value, origin };
             }
+            "execute.url" => {
+                config.execute.url = Setting { value: execute::url(string(item)?)?, origin };
+            }
+            "execute.local" => {
+                config.execute.local = Setting { value: execute::local(string(item)?)?, origin };
+            }
             "mode" => config.mode = Setting { value: values::mode(string(item)?)?, origin },
             "paths" => config.paths = Setting { value: values::paths(string(item)?)?, origin },
             "size" => {
@@ -151,14 +171,19 @@ impl File<'_> {
             "build-scripts-except" => {
                 config.scripts_except = Setting { value: packages(item)?, origin };
             }
-            OPTIONS => return Err(not_an_option()),
+            OPTIONS | EXECUTE_OPTIONS => return Err(not_an_option()),
             _ => {
-                if let Some(option) =
-                    key.strip_prefix(OPTIONS).and_then(|key| key.strip_prefix('.'))
-                {
-                    let set = Setting { value: self::option(item)?, origin };
-                    config.remote.options.insert(option.to_owned(), set);
-                    return Ok(());
+                let named = |table| key.strip_prefix(table).and_then(|key| key.strip_prefix('.'));
+                let tables = [
+                    (named(OPTIONS), &mut config.remote.options),
+                    (named(EXECUTE_OPTIONS), &mut config.execute.options),
+                ];
+                for (option, options) in tables {
+                    if let Some(option) = option {
+                        let set = Setting { value: self::option(item)?, origin };
+                        options.insert(option.to_owned(), set);
+                        return Ok(());
+                    }
                 }
                 return Err(Unusable {
                     message: "not a known key".into(),

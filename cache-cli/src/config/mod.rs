@@ -3,6 +3,7 @@
 //! The environment wins over the file. A value that cannot be used is reported as a [`Problem`]
 //! and the next source is taken, so that a compile never fails over a typing mistake.
 
+mod execute;
 mod file;
 mod named;
 mod problem;
@@ -18,6 +19,7 @@ use cache_rustc::engine::PathMode;
 use cache_rustc::linker::Linker;
 use cache_storage::Budget;
 
+pub(crate) use execute::{ExecuteConfig, ExecuteSettings};
 pub(crate) use problem::Problem;
 pub(crate) use remote::{Access, RemoteConfig, RemoteSettings, is_public, shown_option};
 pub(crate) use values::{Use, other_linker, size};
@@ -84,6 +86,8 @@ pub(crate) struct Config {
     pub(crate) prime: Setting<bool>,
     /// Where outcomes are shared.
     pub(crate) remote: RemoteConfig,
+    /// Where units are compiled beside this machine.
+    pub(crate) execute: ExecuteConfig,
     /// The store's place when none is configured.
     pub(crate) default_dir: Option<PathBuf>,
     /// What could not be used.
@@ -118,6 +122,7 @@ impl Config {
             prime: Setting::default(false),
             linker: Setting::default(None),
             remote: RemoteConfig::default(),
+            execute: ExecuteConfig::default(),
             default_dir,
             problems: Vec::new(),
         };
@@ -142,6 +147,7 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {}
             Err(error) => {
                 self.remote.withheld = true;
+                self.execute.withheld = true;
                 self.problems.push(Problem {
                     place: path.display().to_string(),
                     key: String::new(),
@@ -177,6 +183,7 @@ impl Config {
         let linker = |v: &OsString| values::linker(&text(v));
         take(env, "LARDER_LINKER", &linker, &mut self.linker, problems);
         self.remote.read_env(env, &mut self.problems);
+        self.execute.read_env(env, &mut self.problems);
     }
 }
 

@@ -15,7 +15,7 @@ mod fold;
 mod log;
 mod totals;
 
-use cache_rustc::engine::{Miss, Report, Served, Spans, Supplied};
+use cache_rustc::engine::{Miss, Report, Sent, Served, Spans, Supplied};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use fold::{History, zero};
@@ -76,6 +76,10 @@ pub(crate) struct Event {
     /// not asked.
     #[serde(skip_serializing_if = "empty")]
     pub(crate) remote: String,
+    /// What other machines had to do with compiling it: `used`, `overtook`, `too-late`, or
+    /// `failed: ` with the reason why it was compiled here; empty when they were not asked.
+    #[serde(skip_serializing_if = "empty")]
+    pub(crate) sent: String,
     /// What the stored execution took, for a hit.
     #[serde(skip_serializing_if = "zeroed")]
     pub(crate) saved_us: u64,
@@ -166,6 +170,7 @@ impl Event {
             stored: report.stored_bytes,
             faults: report.faults.clone(),
             remote: supplied(report.supplied).into(),
+            sent: sent(&report.sent),
             ..Self::default()
         };
         match &report.served {
@@ -218,6 +223,16 @@ fn supplied(supplied: Supplied) -> &'static str {
         Supplied::Brought => "brought",
         Supplied::Overtook => "overtook",
         Supplied::TooLate => "too-late",
+    }
+}
+
+fn sent(sent: &Sent) -> String {
+    match sent {
+        Sent::NotAsked => String::new(),
+        Sent::Used => "used".into(),
+        Sent::Overtook => "overtook".into(),
+        Sent::TooLate => "too-late".into(),
+        Sent::Failed(why) => format!("failed: {why}"),
     }
 }
 

@@ -27,6 +27,10 @@ pub(crate) struct Totals {
     pub(crate) faults: Counts,
     /// Units for which the remote was asked, by what came of it.
     pub(crate) remote: Counts,
+    /// Units for which other machines were asked to compile, by what came of it.
+    pub(crate) sent: Counts,
+    /// Why such units were compiled here.
+    pub(crate) sent_failed: Counts,
     /// Bytes of outputs that share the store's blocks.
     pub(crate) linked_bytes: u64,
     /// Bytes of outputs that were written.
@@ -59,6 +63,12 @@ impl Totals {
         }
         if !event.remote.is_empty() {
             count(&mut self.remote, &event.remote);
+        }
+        if !event.sent.is_empty() {
+            count(&mut self.sent, class(&event.sent));
+        }
+        if let Some(why) = event.sent.strip_prefix("failed: ") {
+            count(&mut self.sent_failed, class(why));
         }
         for fault in &event.faults {
             count(&mut self.faults, class(fault));

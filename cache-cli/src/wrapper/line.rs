@@ -38,6 +38,9 @@ fn line(event: &Event) -> String {
     if !event.remote.is_empty() {
         pair(&mut line, "remote", &event.remote);
     }
+    if !event.sent.is_empty() {
+        pair(&mut line, "sent", &event.sent);
+    }
     let times = &event.us;
     for (name, us) in [
         ("start", times.start),

@@ -97,6 +97,7 @@ fn serve(argv: &[OsString], started: Instant, passed: &Passed) -> Option<ExitSta
         }
     };
     let engine = agent::supply(Engine::new(store.clone(), options), &config, places.as_ref()?);
+    let engine = agent::dispatcher(engine, &config, places.as_ref()?);
     let mut report = Report::default();
     report.spans.start_us = notes.elapsed();
     let mut laps = Laps::start();

@@ -15,6 +15,9 @@ use crate::{CasDigest, Content, DigestFunction, RemoteError, Result};
 /// the same stamp.
 const YOUNG_NANOS: i128 = 1_000_000_000;
 
+/// Files of this size, in bytes, are worth remembering.
+const LARGE: u64 = 1 << 20;
+
 /// The digests of files by one function, remembered as long as a file's stamp stays: device,
 /// inode, length, and the times of change of content and inode.
 #[derive(Debug)]
@@ -58,6 +61,36 @@ impl FileDigests {
         Self { function, known: Mutex::default() }
     }
 
+    /// What an earlier process [saved](Self::save); nothing where there is nothing that can be read.
+    #[must_use]
+    pub fn load(function: DigestFunction, file: &Path) -> Self {
+        let digests = Self::new(function);
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let lines = text.lines().filter_map(read_line);
+        digests.known().extend(lines);
+        digests
+    }
+
+    /// Saves what is known of files that take time to read, if there is more of it than `saved`, and
+    /// gives how much there is now. What cannot be saved is read again some day.
+    #[must_use]
+    pub fn save(&self, file: &Path, saved: usize) -> usize {
+        let known = self.known();
+        let large = known.iter().filter(|(_, (stamp, _))| stamp.size >= LARGE);
+        let lines: Vec<_> =
+            large.filter_map(|(path, (stamp, digest))| line(path, stamp, digest)).collect();
+        drop(known);
+        let temp = file.with_extension(format!("{}.new", std::process::id()));
+        if lines.len() > saved
+            && std::fs::write(&temp, lines.concat())
+                .and_then(|()| std::fs::rename(&temp, file))
+                .is_err()
+        {
+            let _ = std::fs::remove_file(&temp);
+        }
+        lines.len()
+    }
+
     /// The function.
     #[must_use]
     pub fn function(&self) -> DigestFunction {
@@ -99,9 +132,46 @@ impl FileDigests {
     }
 }
 
+/// A file and its digest in one line: the stamp's seven numbers, the digest, the path.
+fn line(path: &Path, stamp: &Stamp, digest: &CasDigest) -> Option<String> {
+    let path = path.to_str().filter(|path| !path.contains('\n'))?;
+    let Stamp { device, inode, size, modified, changed } = stamp;
+    let times = format!("{} {} {} {}", modified.0, modified.1, changed.0, changed.1);
+    Some(format!("{device} {inode} {size} {times} {} {path}\n", digest.hex()))
+}
+
+fn read_line(line: &str) -> Option<(PathBuf, (Stamp, CasDigest))> {
+    let mut words = line.splitn(9, ' ');
+    let mut next = || words.next();
+    let (device, inode) = (next()?.parse().ok()?, next()?.parse().ok()?);
+    let size = next()?.parse().ok()?;
+    let modified = (next()?.parse().ok()?, next()?.parse().ok()?);
+    let changed = (next()?.parse().ok()?, next()?.parse().ok()?);
+    let digest = CasDigest::from_hex(next()?, size)?;
+    Some((next()?.into(), (Stamp { device, inode, size, modified, changed }, digest)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_was_saved_is_known_until_the_file_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, memo) = (dir.path().join("a file"), dir.path().join("memo"));
+        std::fs::write(&path, vec![1; 2 << 20]).unwrap();
+        // As if it had not been written just now.
+        let stamp = Stamp::of(&std::fs::metadata(&path).unwrap());
+        let wrong = CasDigest { size: stamp.size, ..DigestFunction::Sha256.of(b"another") };
+        let digests = FileDigests::new(DigestFunction::Sha256);
+        digests.known().insert(path.clone(), (stamp, wrong));
+        assert_eq!(digests.save(&memo, 0), 1);
+        let again = FileDigests::load(DigestFunction::Sha256, &memo);
+        assert_eq!(again.input(&path).await.unwrap().digest, wrong, "it was not read");
+        std::fs::write(&path, vec![2; 2 << 20]).unwrap();
+        let right = DigestFunction::Sha256.of(&vec![2; 2 << 20]);
+        assert_eq!(again.input(&path).await.unwrap().digest, right);
+    }
 
     #[tokio::test]
     async fn a_changed_file_is_read_again() {

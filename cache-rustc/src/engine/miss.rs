@@ -10,6 +10,7 @@ use futures::executor::block_on;
 
 use super::collect::{self, Collected};
 use super::conservative;
+use super::dispatch::Checked;
 use super::edits::Edit;
 use super::execute;
 use super::facts::World;
@@ -21,7 +22,7 @@ use super::report::{Laps, Miss, Report, Served};
 use super::scratch::Scratch;
 use super::script::launcher;
 use super::streams::Sink;
-use super::supply::{Coming, Supplied};
+use super::supply::Coming;
 use super::unit::Unit;
 use super::{Engine, Mode};
 use crate::dep_info::DepInfo;
@@ -41,7 +42,7 @@ pub(super) fn execute(
     Ok(execute_with(unit, why, engine, report, run)?.unwrap_or_default())
 }
 
-/// Executes a unit while the supply is at it. `None`: the supply was first, the compiler was stopped, and
+/// Executes a unit while it may come from elsewhere. `None`: that was first, the compiler was stopped, and
 /// nothing was passed on.
 ///
 /// # Errors
@@ -51,16 +52,12 @@ pub(super) fn race(
     why: &Miss,
     engine: &Engine,
     sink: &dyn Sink,
-    mut coming: Box<dyn Coming>,
+    coming: &mut dyn Coming,
     report: &mut Report,
 ) -> std::io::Result<Option<ExitStatus>> {
     let choose = |record: &[u8]| lookup::choose(unit, record, engine.blobs());
-    let run = &mut |extra: &[_]| race::run(unit, extra, sink, &mut *coming, &choose);
-    let status = execute_with(unit, why.clone(), engine, report, run)?;
-    if status.is_some() {
-        report.supplied = Supplied::TooLate;
-    }
-    Ok(status)
+    let run = &mut |extra: &[_]| race::run(unit, extra, sink, coming, &choose);
+    execute_with(unit, why.clone(), engine, report, run)
 }
 
 /// Runs the compiler with variables of the tracer's; `None` when it was stopped.
@@ -100,6 +97,27 @@ fn execute_with(
     report.spans.store_us = laps.lap();
     report.served = Served::Miss { why, not_stored };
     Ok(Some(run.status))
+}
+
+/// Stores what another machine made of a unit and is in place now.
+pub(super) fn delivered(
+    unit: &Unit,
+    why: &Miss,
+    run: &execute::Run,
+    checked: &Checked,
+    engine: &Engine,
+    report: &mut Report,
+) -> ExitStatus {
+    let mut laps = Laps::start();
+    report.spans.run_us = run.wall_us;
+    let kept =
+        collect::collect(unit, run, checked.info.as_ref(), &checked.facts).and_then(|collected| {
+            store(engine, &unit.recipe, collected, checked.facts.clone(), report)
+        });
+    launch(unit, report);
+    report.spans.store_us = laps.lap();
+    report.served = Served::Miss { why: why.clone(), not_stored: kept.err() };
+    run.status
 }
 
 /// Puts the launcher in the place of a build script that was just compiled. Where that fails, the
@@ -142,9 +160,15 @@ fn observe(
     let started = scratch.started()?;
     let guard = Guard::new(&started, &unit.externs);
     match scratch.trace()? {
-        Some(trace) => {
-            observe::observe(unit, &trace, info, world, &guard, &engine.options.state_dir)
-        }
+        Some(trace) => observe::observe(
+            unit,
+            &unit.env,
+            &trace,
+            info,
+            world,
+            &guard,
+            &engine.options.state_dir,
+        ),
         None => conservative::observe(unit, info, world, &guard),
     }
 }

@@ -8,6 +8,7 @@ mod blobs;
 mod collect;
 mod conservative;
 mod depfile;
+mod dispatch;
 mod edits;
 mod execute;
 mod facts;
@@ -47,6 +48,7 @@ use cache_storage::Store;
 
 pub use action::{Action, Env};
 use blobs::Blobs;
+pub use dispatch::{Dispatched, Dispatcher, Executed, Job, Local, Progress, Sent, Toolchain};
 pub use fill::{CargoRun, Filled, Journal, Noted, Start, ToPrime, units_of};
 pub use lookup::{Found, Hit};
 pub use report::{Change, Laps, Miss, Report, Served, Spans};
@@ -141,6 +143,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     options: Options,
     supply: Option<Arc<dyn Supply>>,
+    dispatcher: Option<Arc<dyn Dispatcher>>,
 }
 
 /// How an invocation ended, and what became of it.
@@ -156,13 +159,20 @@ impl Engine {
     /// An engine on a store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, options: Options) -> Self {
-        Self { store, options, supply: None }
+        Self { store, options, supply: None, dispatcher: None }
     }
 
     /// The same, with somewhere to bring outcomes from that the store does not have.
     #[must_use]
     pub fn with_supply(mut self, supply: Arc<dyn Supply>) -> Self {
         self.supply = Some(supply);
+        self
+    }
+
+    /// The same, with other machines to compile on.
+    #[must_use]
+    pub fn with_dispatcher(mut self, dispatcher: Arc<dyn Dispatcher>) -> Self {
+        self.dispatcher = Some(dispatcher);
         self
     }
 
@@ -231,6 +241,9 @@ impl Engine {
     ) -> std::io::Result<ExitStatus> {
         unit.describe(report);
         report.spans.key_us = laps.lap();
+        if self.dispatcher.is_some() {
+            dispatch::note_externs(unit, &self.options.state_dir);
+        }
         if self.options.mode == Mode::Refresh {
             return self.execute(unit, Miss::Refresh, sink, report);
         }
@@ -249,7 +262,7 @@ impl Engine {
             Err(to_execute) => to_execute,
         };
         let status = match to_execute.coming.take() {
-            Some(coming) => match miss::race(unit, &why, self, sink, coming, serving.report)? {
+            Some(mut coming) => match self.race(unit, &why, sink, &mut *coming, serving.report)? {
                 Some(status) => status,
                 None if serving.try_hit().is_ok() => {
                     serving.report.supplied = Supplied::Overtook;
@@ -257,9 +270,31 @@ impl Engine {
                 }
                 None => self.execute(unit, why, sink, serving.report)?,
             },
-            None => self.execute(unit, why, sink, serving.report)?,
+            None => match dispatch::execute(unit, &why, self, sink, serving.report)? {
+                Some(status) => status,
+                None => self.execute(unit, why, sink, serving.report)?,
+            },
         };
+        if self.dispatcher.is_some() {
+            dispatch::note_cost(unit, &self.options.state_dir, report);
+        }
         to_execute.done(report);
+        Ok(status)
+    }
+
+    /// Executes a unit while the supply is at it.
+    fn race(
+        &self,
+        unit: &Unit,
+        why: &Miss,
+        sink: &dyn Sink,
+        coming: &mut dyn Coming,
+        report: &mut Report,
+    ) -> std::io::Result<Option<ExitStatus>> {
+        let status = miss::race(unit, why, self, sink, coming, report)?;
+        if status.is_some() {
+            report.supplied = Supplied::TooLate;
+        }
         Ok(status)
     }
 

@@ -18,20 +18,21 @@ use crate::trace::{self, Trace};
 /// What a run read, or why its result must not be stored.
 pub(super) type Observed = Result<Vec<Fact>, String>;
 
-/// Combines trace and dep-info. Every fact is taken from the file system as it is now, and the
+/// Combines trace and dep-info of a run with these variables. Every fact is taken from the file system as it is now, and the
 /// guard refuses what may have changed while the compiler ran.
 ///
 /// # Errors
 /// A stable reason, with a detail after a colon.
 pub(super) fn observe(
     unit: &Unit,
+    env: &Env,
     trace: &Trace,
     info: Option<&DepInfo>,
     world: &World<'_>,
     guard: &Guard<'_>,
     ours: &Path,
 ) -> Observed {
-    let mut sights = see(trace, &unit.env, &Scope::new(unit, ours))?;
+    let mut sights = see(trace, env, &Scope::new(unit, ours))?;
     let mut facts = Vec::new();
     if let Some(info) = info {
         add_dep_info(unit, info, &mut sights, &mut facts)?;

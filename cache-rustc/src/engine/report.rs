@@ -4,6 +4,7 @@ use std::fmt;
 
 use cache_core::{EnvValue, Fact, RecipeKey};
 
+use super::dispatch::Sent;
 use super::facts::World;
 use super::supply::Supplied;
 
@@ -24,6 +25,8 @@ pub struct Report {
     pub outcome: Option<cache_core::Digest>,
     /// What the supply had to do with it.
     pub supplied: Supplied,
+    /// What other machines had to do with it.
+    pub sent: Sent,
     /// Where the time went.
     pub spans: Spans,
     /// Bytes that were hard-linked, cloned or copied into the target directory.

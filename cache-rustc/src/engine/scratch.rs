@@ -56,6 +56,11 @@ impl Scratch {
             .collect()
     }
 
+    /// The name of a directory that a run may have beside the marker.
+    pub(super) fn directory(&self) -> PathBuf {
+        self.marker.with_extension("elsewhere")
+    }
+
     /// The marker's metadata: the start on the file system's clock.
     ///
     /// # Errors

@@ -315,6 +315,28 @@ impl Sights {
         }
     }
 
+    /// Paths that were not there.
+    pub(super) fn absent_paths(&self) -> impl Iterator<Item = &Path> {
+        self.absent.iter().map(PathBuf::as_path).filter(|path| !self.is_own(path))
+    }
+
+    /// Paths that were there and not read.
+    pub(super) fn present_paths(&self) -> impl Iterator<Item = (&Path, NodeKind)> {
+        let other = |path: &&PathBuf| !self.read.contains(*path) && !self.is_own(path);
+        let present = self.present.iter().map(|(path, kind)| (path, *kind));
+        present.filter(move |(path, _)| other(path)).map(|(path, kind)| (path.as_path(), kind))
+    }
+
+    /// Directories that were listed.
+    pub(super) fn listed_paths(&self) -> impl Iterator<Item = &Path> {
+        self.listed.iter().map(PathBuf::as_path)
+    }
+
+    /// What was written.
+    pub(super) fn written_paths(&self) -> impl Iterator<Item = &Path> {
+        self.own.iter().map(PathBuf::as_path)
+    }
+
     fn ignores(&self, path: &Path, scope: &Scope) -> bool {
         scope.skips(path) || self.is_own(path)
     }

@@ -74,6 +74,8 @@ pub struct Unit {
     pub sysroot: PathBuf,
     /// The directory of the compiler's own toolchain; mostly the same.
     pub toolchain: PathBuf,
+    /// The target that the compiler runs on.
+    pub host: String,
     /// The external crates' files and their digests when the key was made.
     pub externs: Vec<(PathBuf, Digest)>,
     /// Everything known before compiling.
@@ -338,6 +340,7 @@ impl<'r> Draft<'r> {
             out_dir: self.out_dir,
             sysroot: self.sysroot,
             toolchain: self.home,
+            host: self.identity.host,
             externs,
         }))
     }

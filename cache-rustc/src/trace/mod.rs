@@ -28,4 +28,4 @@ pub use error::{TraceError, Unavailable};
 pub use event::{Entry, Event};
 pub use parts::{Errno, FileKind, Injection, OpenFlags, Peer, ValueMark};
 pub use processes::{Escape, EscapeReason, Process};
-pub use session::{Trace, TraceSession, Tracer};
+pub use session::{Trace, TraceSession, Tracer, VARIABLES};

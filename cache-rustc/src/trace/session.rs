@@ -12,6 +12,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The variables that put a program under the tracer: where the log is (an existing file that begins with
+/// [`log::MAGIC`]), and what the dynamic loader loads.
+pub const VARIABLES: [&str; 2] = [LOG_VAR, PRELOAD_VAR];
 /// The variable by which the preload object learns where the log is. It takes it out of the program's sight.
 const LOG_VAR: &str = "LARDER_TRACE_LOG";
 const PRELOAD_VAR: &str = "LD_PRELOAD";

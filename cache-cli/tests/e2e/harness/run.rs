@@ -20,6 +20,8 @@ pub(crate) struct Event {
     pub(crate) reason: String,
     /// Why a miss was not stored.
     pub(crate) not_stored: String,
+    /// What other machines had to do with it.
+    pub(crate) sent: String,
     /// The whole line.
     pub(crate) line: String,
 }
@@ -193,6 +195,7 @@ impl Event {
                 "result" => event.result = value,
                 "reason" => event.reason = value,
                 "not_stored" => event.not_stored = value,
+                "sent" => event.sent = value,
                 _ => {}
             }
             rest = after;

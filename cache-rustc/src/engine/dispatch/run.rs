@@ -1,0 +1,119 @@
+//! Having a unit compiled elsewhere, and here when this machine has nothing else to do.
+//!
+//! While a unit is elsewhere its job token is given back, so that cargo starts the next one: cargo's
+//! `-j` stays the number of compilers that run here. A token that is free again after a while is one
+//! that cargo has no use for: then the unit is compiled here too, and the first to end wins.
+
+use std::io;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use super::super::edits::Edit;
+use super::super::jobserver::JobToken;
+use super::super::report::{Miss, Report};
+use super::super::streams::Sink;
+use super::super::supply::{Coming, News};
+use super::super::unit::Unit;
+use super::super::{Engine, Mode, miss};
+use super::attempt::{Attempt, Sent};
+use super::deliver::deliver;
+use super::{Dispatcher, Local};
+
+/// What cargo needs to start another unit with a token that was given back.
+const GRACE: Duration = Duration::from_millis(50);
+/// How often it is looked whether a token is free.
+const LOOK: Duration = Duration::from_millis(20);
+const LONG: Duration = Duration::from_secs(60);
+
+/// How waiting ended.
+enum Waited<'e> {
+    /// What came back may be used.
+    Here(JobToken<'e>),
+    /// This machine has nothing else to do. The token is held.
+    Idle(JobToken<'e>),
+    /// Nothing will come. The token is held.
+    Nothing,
+}
+
+/// Has a unit compiled elsewhere. `None`: it is to be compiled here, and nothing was passed on.
+///
+/// # Errors
+/// When the compiler cannot be started here.
+pub(in super::super) fn execute(
+    unit: &Unit,
+    why: &Miss,
+    engine: &Engine,
+    sink: &dyn Sink,
+    report: &mut Report,
+) -> io::Result<Option<ExitStatus>> {
+    let writes = engine.options().mode == Mode::ReadWrite;
+    let Some(dispatcher) = engine.dispatcher.as_deref().filter(|_| writes) else {
+        return Ok(None);
+    };
+    // What the last compile left beside the unit makes this one short.
+    if Edit::of(unit, &engine.options().state_dir).is_some() {
+        return Ok(None);
+    }
+    let started = Instant::now();
+    let mut attempt = match Attempt::begin(unit, engine, dispatcher) {
+        Ok(attempt) => attempt,
+        Err(reason) => {
+            report.sent = Sent::Failed(reason);
+            return Ok(None);
+        }
+    };
+    let waited = wait(&mut attempt, unit, engine, dispatcher);
+    let (sent, _token) = match waited {
+        Waited::Here(token) => (Sent::Used, token),
+        Waited::Nothing => {
+            report.sent = Sent::Failed(attempt.failed.take().unwrap_or_default());
+            return Ok(None);
+        }
+        Waited::Idle(token) => {
+            if let Some(status) = miss::race(unit, why, engine, sink, &mut attempt, report)? {
+                report.sent = attempt.failed.take().map_or(Sent::TooLate, Sent::Failed);
+                return Ok(Some(status));
+            }
+            (Sent::Overtook, token)
+        }
+    };
+    let Some(checked) = attempt.checked.take() else { return Ok(None) };
+    match deliver(unit, &checked.executed, attempt.mode(), started, sink) {
+        Ok(run) => {
+            report.sent = sent;
+            Ok(Some(miss::delivered(unit, why, &run, &checked, engine, report)))
+        }
+        Err(error) => {
+            report.sent = Sent::Failed(format!("deliver: {error}"));
+            Ok(None)
+        }
+    }
+}
+
+fn wait<'e>(
+    attempt: &mut Attempt<'_>,
+    unit: &'e Unit,
+    engine: &Engine,
+    dispatcher: &dyn Dispatcher,
+) -> Waited<'e> {
+    let mut token = JobToken::held(engine.options().job_token.then_some(&unit.env));
+    token.give_back();
+    let races = dispatcher.local() == Local::Race;
+    let mut limit = if races { GRACE } else { LONG };
+    loop {
+        match attempt.wait(limit) {
+            News::Here => return Waited::Here(token),
+            News::Nothing => {
+                token.take();
+                return Waited::Nothing;
+            }
+            News::NotYet | News::Offer(_) => {}
+        }
+        if races {
+            limit = LOOK;
+            if token.take_at_once() {
+                return Waited::Idle(token);
+            }
+        }
+    }
+}
