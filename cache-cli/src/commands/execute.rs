@@ -9,6 +9,7 @@ use cache_dist::{
 use clap::Subcommand;
 use serde_json::json;
 
+use crate::config::Config;
 use crate::text;
 
 /// What to do with the engine.
@@ -55,12 +56,18 @@ pub(super) fn run(execute: Execute) -> Result<bool> {
 
 /// How the engine is reached, where a person waits.
 fn config() -> Result<ReapiConfig> {
-    let url = std::env::var(VARIABLE).unwrap_or_default();
-    if url.is_empty() || url == "off" {
-        bail!("no engine is configured; set {VARIABLE}=grpc://HOST:PORT[/INSTANCE]");
+    let config = Config::load().execute;
+    if config.withheld {
+        bail!("the engine is not used, because of a mistake in the settings; see `larder config`");
     }
+    let Some(url) = config.url.value else {
+        bail!(
+            "no engine is configured; set {VARIABLE}=grpc://HOST:PORT[/INSTANCE], or execute.url"
+        );
+    };
+    let options = config.options.into_iter().map(|(name, set)| (name, set.value)).collect();
     let limits = Limits { connect: Duration::from_secs(5), retries: 1, ..Limits::default() };
-    Ok(ReapiConfig { limits, ..ReapiConfig::new(url) })
+    Ok(ReapiConfig { limits, options, ..ReapiConfig::new(url) })
 }
 
 /// A line for each thing that was tried, and one with what to do.
@@ -69,7 +76,7 @@ fn checked(url: &str, report: &CheckReport) -> String {
     let mut line = |level: &str, said: String| out += &format!("{level:<8}{said}\n");
     if let (Some(can), Some(latency)) = (&report.capabilities, report.latency) {
         let latency = text::duration(latency);
-        line("ok", format!("{url} ({VARIABLE}): answers in {latency}; {}", in_words(can)));
+        line("ok", format!("{url}: answers in {latency}; {}", in_words(can)));
     }
     if let Some(ran) = &report.ran {
         let mut said = format!("an action ran in {}", text::duration(ran.total));
@@ -86,7 +93,7 @@ fn checked(url: &str, report: &CheckReport) -> String {
         }
     }
     if let Some(trouble) = &report.trouble {
-        line("BROKEN", format!("{url} ({VARIABLE}): {}", trouble.said));
+        line("BROKEN", format!("{url}: {}", trouble.said));
         let setting = trouble.setting.as_deref().map(name_of);
         let setting = setting.map_or_else(String::new, |name| format!("{name}: "));
         line("", format!("-> {setting}{}", trouble.fix));
@@ -97,7 +104,7 @@ fn checked(url: &str, report: &CheckReport) -> String {
 /// A setting as the user writes it.
 fn name_of(setting: &str) -> String {
     match setting {
-        "url" => VARIABLE.to_owned(),
+        "url" => format!("execute.url ({VARIABLE})"),
         other => format!("execute.{}", other.replacen("option ", "options.", 1)),
     }
 }
