@@ -60,13 +60,21 @@ fn storing_process() {
     }
 }
 
+/// How often writers are killed, and how many records they have written at the end.
+const ROUNDS: u32 = 25;
+const FEW: usize = 10;
+
 #[test]
 fn killed_writers_leave_nothing_half_done() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("store");
     let mut state = seed();
     let mut seen = 0;
-    for round in 0..25 {
+    for round in 0..ROUNDS * 10 {
+        // On a machine that has a lot to do, writers are killed before they have come to anything.
+        if round >= ROUNDS && seen > FEW {
+            break;
+        }
         let mut children: Vec<_> =
             (0..2).map(|_| Process::start(again("writing_until_killed", &root))).collect();
         std::thread::sleep(Duration::from_micros(10_000 + next(&mut state) % 90_000));
@@ -81,7 +89,7 @@ fn killed_writers_leave_nothing_half_done() {
             assert!(restore(&store, &key, out.path(), Placement::MayLink).unwrap().is_some());
         }
     }
-    assert!(seen > 10, "the writers came to write something");
+    assert!(seen > FEW, "the writers came to write something");
     sweep_takes_all_leftovers(&root);
 }
 
@@ -113,7 +121,11 @@ fn writing_until_killed() {
         let n = next(&mut state) % 200;
         let bytes = noise(usize::try_from(n * 1000).unwrap(), n);
         match next(&mut state) % 4 {
-            0 => drop(put_unit(&store, &format!("u{n}"), &[bytes, noise(10, n)]).unwrap()),
+            0 => match put_unit(&store, &format!("u{n}"), &[bytes, noise(10, n)]) {
+                // The other process is at the same record again and again.
+                Err(StoreError::Conflict) => {}
+                other => drop(other.unwrap()),
+            },
             1 => {
                 let from = out.path().join("from");
                 let _ = fs::remove_file(&from);
