@@ -62,7 +62,7 @@ fn storing_process() {
 
 /// How often writers are killed, and how many records they have written at the end.
 const ROUNDS: u32 = 25;
-const FEW: usize = 10;
+const FEW: u64 = 10;
 
 #[test]
 fn killed_writers_leave_nothing_half_done() {
