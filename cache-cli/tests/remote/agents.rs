@@ -23,7 +23,7 @@ fn a_build_without_a_remote_has_no_agent() {
 #[test]
 fn it_leaves_when_it_is_idle_and_nothing_is_lost_that_waits_for_it() {
     let bucket = Bucket::directory();
-    let machine = Machine::new(&bucket.vars).with("LARDER_AGENT_IDLE_MS", "1");
+    let machine = Machine::new(&bucket.vars).with("LARDER_AGENT_IDLE_MS", "2000");
     machine.build("ws");
     machine.written_down();
     until("the agent has left", || machine.agents().is_empty());
@@ -152,7 +152,6 @@ fn each_is_served_with_its_own_settings() {
         machine.set_vars(&wrong_vars);
         *machine.store.borrow_mut() = store;
         let of_wrong = machine.status();
-        assert_eq!(machine.agents().len(), 1);
         assert_eq!(of_right["trouble"], serde_json::Value::Null, "{of_right:#}");
         assert_eq!(of_wrong["brought"], 0, "{of_wrong:#}");
         let denied = of_wrong["trouble"].as_str().is_some_and(|trouble| trouble.contains("denied"));

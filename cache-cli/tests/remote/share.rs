@@ -62,25 +62,6 @@ fn a_second_machine_starts_no_compiler_with_s3() {
 }
 
 #[test]
-fn a_build_that_is_known_costs_few_requests() {
-    let Some(bucket) = Bucket::s3() else { return };
-    let first = Machine::new(&bucket.vars);
-    first.build("ws");
-    first.push();
-    some_machine(|| {
-        let (proxy, vars) = bucket.behind_proxy();
-        let second = Machine::new(&vars);
-        second.status();
-        second.build("ws");
-        // Its bundle, its index, its pack.
-        match (second.compiled().as_slice(), proxy.requests()) {
-            ([], 3) => Ok(()),
-            other => Err(format!("compiled, requests: {other:?}")),
-        }
-    });
-}
-
-#[test]
 fn a_target_directory_that_is_there_is_served_unit_by_unit() {
     let bucket = Bucket::directory();
     let first = Machine::new(&bucket.vars);
