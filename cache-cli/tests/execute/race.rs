@@ -13,6 +13,9 @@ fn a_race_gives_the_same_as_no_race() {
     }
     plain.assert_same(&checkout);
     let sent = sent(&checkout.last());
-    let known = ["used", "overtook", "too-late"];
-    assert!(sent.values().all(|sent| known.contains(&sent.as_str())), "{sent:?}");
+    // Once it is known how slow this engine is, small units stay here.
+    let stays = |sent: &String| sent.starts_with("failed: not-worth: ");
+    let raced = |sent: &String| ["used", "overtook", "too-late"].contains(&sent.as_str());
+    assert!(sent.values().all(|sent| raced(sent) || stays(sent)), "{sent:?}");
+    assert!(sent.values().any(raced), "{sent:?}");
 }
