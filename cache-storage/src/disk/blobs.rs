@@ -17,8 +17,9 @@ use super::stamp::Stamp;
 use crate::{BlobStream, Result, SizedBlob, StoreError, check_blob};
 
 const PIECE: usize = 256 << 10;
-/// How old a blob that comes from elsewhere looks.
-const BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How old a blob that comes from elsewhere looks: older than a build takes, and far younger than what the
+/// sweep takes for left behind while it is being written.
+const BEFORE: Duration = Duration::from_secs(60 * 60);
 
 impl DiskStore {
     pub(super) fn has_blob(&self, digest: &Digest) -> bool {
