@@ -4,7 +4,7 @@ use cache_rustc::engine::PathMode;
 use cache_rustc::linker::Linker;
 use cache_storage::object::without_password;
 
-use crate::config::{Config, ExecuteConfig, Origin, RemoteConfig, shown_option};
+use crate::config::{Config, ExecuteConfig, Origin, RemoteConfig, Setting, shown_option};
 use crate::places;
 
 /// Prints the settings; `false` when some of them cannot be used.
@@ -20,14 +20,19 @@ pub(super) fn run() -> bool {
 /// Key, value, and where it came from.
 type Row = (String, String, Origin);
 
-/// The remote: its address always, the rest where there is one. No secrets.
-fn remote(remote: &RemoteConfig) -> Vec<Row> {
-    let url = match &remote.url.value {
+/// An address without its secrets, and why there is none.
+fn address(key: &str, url: &Setting<Option<String>>, withheld: bool) -> Row {
+    let shown = match &url.value {
         Some(url) => without_password(url),
-        None if remote.withheld => "none, because of a mistake".to_owned(),
+        None if withheld => "none, because of a mistake".to_owned(),
         None => "none".to_owned(),
     };
-    let mut rows = vec![("remote.url".to_owned(), url, remote.url.origin.clone())];
+    (key.to_owned(), shown, url.origin.clone())
+}
+
+/// The remote: its address always, the rest where there is one. No secrets.
+fn remote(remote: &RemoteConfig) -> Vec<Row> {
+    let mut rows = vec![address("remote.url", &remote.url, remote.withheld)];
     if remote.url.value.is_none() {
         return rows;
     }
@@ -52,12 +57,7 @@ fn remote(remote: &RemoteConfig) -> Vec<Row> {
 
 /// The engine: its address always, the rest where there is one. No secrets.
 fn execute(execute: &ExecuteConfig) -> Vec<Row> {
-    let url = match &execute.url.value {
-        Some(url) => without_password(url),
-        None if execute.withheld => "none, because of a mistake".to_owned(),
-        None => "none".to_owned(),
-    };
-    let mut rows = vec![("execute.url".to_owned(), url, execute.url.origin.clone())];
+    let mut rows = vec![address("execute.url", &execute.url, execute.withheld)];
     if execute.url.value.is_none() {
         return rows;
     }
