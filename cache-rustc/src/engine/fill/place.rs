@@ -125,12 +125,17 @@ impl Engine {
 
     /// Of several cargos that begin in one workspace, one fills, and the others wait for it.
     fn lock_for(&self, target: &Path) -> Option<File> {
-        let dir = self.options.state_dir.join(DIRECTORY);
-        fs::create_dir_all(&dir).ok()?;
-        let name = format!("{}.lock", Digest::of(target.as_os_str().as_bytes()).to_hex());
-        let file = File::options().create(true).append(true).open(dir.join(name)).ok()?;
+        let file = self.lock_file(target, "lock")?;
         file.lock().ok()?;
         Some(file)
+    }
+
+    /// A file to be locked for what is done to a target directory.
+    pub(super) fn lock_file(&self, target: &Path, what: &str) -> Option<File> {
+        let dir = self.options.state_dir.join(DIRECTORY);
+        fs::create_dir_all(&dir).ok()?;
+        let name = format!("{}.{what}", Digest::of(target.as_os_str().as_bytes()).to_hex());
+        File::options().create(true).append(true).open(dir.join(name)).ok()
     }
 }
 

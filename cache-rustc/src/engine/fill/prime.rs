@@ -8,18 +8,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-use cache_core::Digest;
 
 use super::super::Engine;
 use super::super::unit::{self, Prepared, Unit};
 use super::cargo::CargoRun;
 use super::entry::Entry;
-use super::journal::{DIRECTORY, Journal};
+use super::journal::Journal;
 
 /// The lowest priority (nice(2)).
 const LOWEST: i32 = 19;
@@ -63,7 +61,8 @@ impl Engine {
     /// can have from now on. How many were compiled. What fails is left as it is.
     #[must_use]
     pub fn prime(&self, cargo: &CargoRun, what: &ToPrime) -> usize {
-        let Some(_one_at_a_time) = self.lock_to_prime(&cargo.target()) else { return 0 };
+        let one_at_a_time = self.lock_file(&cargo.target(), "prime");
+        let Some(_lock) = one_at_a_time.filter(|file| file.try_lock().is_ok()) else { return 0 };
         let _ = rustix::process::nice(LOWEST);
         let done = |unit: &&Unit| self.prime_unit(unit).is_some_and(|status| status.success());
         what.units.iter().filter(done).count()
@@ -74,15 +73,6 @@ impl Engine {
         let super::Start::Compile(request) = entry.start_from(cargo) else { return None };
         let Prepared::Unit(unit) = self.prepare(&request) else { return None };
         unit.args.incremental.is_some().then_some((*unit, entry.restored))
-    }
-
-    fn lock_to_prime(&self, target: &Path) -> Option<File> {
-        let dir = self.options.state_dir.join(DIRECTORY);
-        fs::create_dir_all(&dir).ok()?;
-        let name = format!("{}.prime", Digest::of(target.as_os_str().as_bytes()).to_hex());
-        let file = File::options().create(true).append(true).open(dir.join(name)).ok()?;
-        file.try_lock().ok()?;
-        Some(file)
     }
 
     fn prime_unit(&self, unit: &Unit) -> Option<std::process::ExitStatus> {
