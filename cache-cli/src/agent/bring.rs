@@ -11,6 +11,7 @@ use futures::StreamExt;
 
 use super::ask::Conversation;
 use super::budget;
+use super::history::Figures;
 use super::protocol::{Choice, Reply};
 use super::remote::{Known, Remote, count};
 
@@ -75,7 +76,7 @@ impl Remote {
         if self.is_away() {
             return Ok(None);
         }
-        let wait = budget::small_question(&self.history().figures);
+        let wait = self.patience(budget::small_question);
         talk.say(&Reply::Wait { ms: ms(wait) }).await?;
         // It goes on when nobody waits any more: how long it takes, and whether it fails, is worth knowing.
         let (remote, key) = (self.clone(), *key);
@@ -168,8 +169,16 @@ impl Remote {
         Ok(false)
     }
 
+    /// How long to wait for an answer, by what is known of the remote.
+    fn patience(&self, judge: impl FnOnce(&Figures) -> Duration) -> Duration {
+        if self.always() { budget::PATIENT } else { judge(&self.history().figures) }
+    }
+
     /// How long waiting for packs is worth it, where making what is in them takes `cost`.
     fn worth(&self, packs: &[Pack], cost: Duration) -> Option<Duration> {
+        if self.always() {
+            return Some(budget::PATIENT);
+        }
         let left = self.estimate(packs);
         let build = self.build_is_worth();
         // What comes with its build comes; nobody is to give up between two looks.
@@ -226,7 +235,7 @@ impl Remote {
         if self.is_away() {
             return talk.say(&nothing("the remote is away")).await;
         }
-        let wait = budget::question(&self.history().figures);
+        let wait = self.patience(budget::question);
         talk.say(&Reply::Wait { ms: ms(wait) }).await?;
         // It goes on when nobody waits any more: units will be asked for.
         let (remote, exact, near) = (self.clone(), *exact, *near);
@@ -316,7 +325,8 @@ impl Remote {
             }
             let cores = std::thread::available_parallelism().map_or(1, Into::into);
             let here = budget::local(cost, cores);
-            if !order.is_empty() && remote.estimate(&order) < here {
+            let is_faster = remote.estimate(&order) < here;
+            if !order.is_empty() && (is_faster || remote.always()) {
                 remote.begin_build(here);
                 for pack in order {
                     remote.begin_ahead(pack);

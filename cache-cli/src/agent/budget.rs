@@ -13,6 +13,9 @@ const GUESS: u64 = 6 << 20;
 /// Added to each wait, since estimates are.
 const SLACK: Duration = Duration::from_millis(20);
 
+/// Where waiting is always worth it: until the next word, which comes sooner, or a deadline ends the request.
+pub(super) const PATIENT: Duration = Duration::from_secs(30);
+
 /// How long to wait for the answer to something small before going on without.
 pub(super) fn question(figures: &Figures) -> Duration {
     match figures.latency_us.map(Duration::from_micros) {

@@ -15,7 +15,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 
 use super::instance;
 use super::protocol::{self, Ask, Message, Reply, Request, Whom};
-use crate::config::{ExecuteSettings, RemoteSettings};
+use crate::config::{ExecuteSettings, Fetch, RemoteSettings};
 
 /// What an agent that is there needs for its first reply, on a machine that is busy compiling.
 const FIRST_REPLY: Duration = Duration::from_millis(400);
@@ -31,7 +31,7 @@ const AVOID: Duration = Duration::from_secs(60);
 pub(crate) struct Client<S = RemoteSettings> {
     settings: S,
     dir: PathBuf,
-    /// Whether a person waits: then one that did not answer a build is asked all the same.
+    /// Whether it is waited for as a person does: then one that did not answer is asked all the same.
     patient: bool,
 }
 
@@ -54,7 +54,8 @@ impl Client {
     /// When this program's own file cannot be found.
     pub(crate) fn new(remote: RemoteSettings) -> io::Result<Self> {
         let dir = directory(&remote.state)?;
-        Ok(Self { settings: remote, dir, patient: false })
+        let patient = remote.fetch == Fetch::Always;
+        Ok(Self { settings: remote, dir, patient })
     }
 
     /// The same for a command that a person gives.

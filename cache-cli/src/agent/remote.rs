@@ -22,7 +22,7 @@ use super::history::History;
 use super::placed::Placed;
 use super::progress::Progress;
 use super::spool::Spool;
-use crate::config::{Access, RemoteSettings};
+use crate::config::{Access, Fetch, RemoteSettings};
 
 /// Packs that are fetched at once.
 pub(super) const AT_ONCE: usize = 4;
@@ -128,6 +128,11 @@ impl Remote {
 
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
         locked(&self.progress)
+    }
+
+    /// Whether whatever is there is fetched, however long it takes.
+    pub(super) fn always(&self) -> bool {
+        self.settings.fetch == Fetch::Always
     }
 
     /// Notes that a whole build is being brought, and what it would take here.

@@ -41,6 +41,7 @@ fn remote(remote: &RemoteConfig) -> Vec<Row> {
         rows.push((format!("remote.{key}"), value, origin.clone()));
     };
     row("mode", access.value.name().to_owned(), &access.origin);
+    row("fetch", remote.fetch.value.name().to_owned(), &remote.fetch.origin);
     let keys = match trusted.value.as_slice() {
         [] => "none: signatures are not asked for".to_owned(),
         keys => keys.join(", "),

@@ -18,6 +18,7 @@
 //! [remote]
 //! url = "s3://bucket/prefix"  # where outcomes are shared; "off" is nowhere
 //! mode = "read-write"         # read, read-write
+//! fetch = "when-faster"       # when-faster, always
 //! trusted-keys = ["ed25519:…"]  # whose records are accepted; without, all are
 //! signing-key = "~/.config/larder/signing-key"
 //!
@@ -41,7 +42,7 @@ use toml_edit::{Document, Item, TableLike, Value};
 use super::values::{self, Unusable, suggest};
 use super::{Config, Origin, Problem, Setting, execute, remote};
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "dir",
     "mode",
     "paths",
@@ -55,6 +56,7 @@ const KEYS: [&str; 19] = [
     "prime",
     "remote.url",
     "remote.mode",
+    "remote.fetch",
     "remote.trusted-keys",
     "remote.signing-key",
     "remote.options",
@@ -138,6 +140,9 @@ impl File<'_> {
             }
             "remote.mode" => {
                 config.remote.access = Setting { value: remote::access(string(item)?)?, origin };
+            }
+            "remote.fetch" => {
+                config.remote.fetch = Setting { value: remote::fetch(string(item)?)?, origin };
             }
             "remote.trusted-keys" => {
                 let value = remote::keys(strings(item)?.into_iter())?;

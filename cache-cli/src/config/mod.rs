@@ -21,7 +21,7 @@ use cache_storage::Budget;
 
 pub(crate) use execute::{ExecuteConfig, ExecuteSettings};
 pub(crate) use problem::Problem;
-pub(crate) use remote::{Access, RemoteConfig, RemoteSettings, is_public, shown_option};
+pub(crate) use remote::{Access, Fetch, RemoteConfig, RemoteSettings, is_public, shown_option};
 pub(crate) use values::{Use, other_linker, size};
 
 /// Where a value came from.

@@ -31,6 +31,26 @@ impl Access {
     }
 }
 
+/// When outcomes are fetched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Fetch {
+    /// When that takes less time than making them.
+    #[default]
+    WhenFaster,
+    /// Whenever the remote has them and answers: where computing costs more than waiting.
+    Always,
+}
+
+impl Fetch {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WhenFaster => "when-faster",
+            Self::Always => "always",
+        }
+    }
+}
+
 /// The variable of all options.
 const OPTIONS: &str = "LARDER_REMOTE_OPTIONS";
 
@@ -44,6 +64,8 @@ pub(crate) struct RemoteConfig {
     pub(crate) url: Setting<Option<String>>,
     /// What may be done with it.
     pub(crate) access: Setting<Access>,
+    /// When outcomes are fetched.
+    pub(crate) fetch: Setting<Fetch>,
     /// The backend's options.
     pub(crate) options: Options,
     /// Public keys whose records are accepted; none: all are.
@@ -59,6 +81,7 @@ impl Default for RemoteConfig {
         Self {
             url: Setting::default(None),
             access: Setting::default(Access::default()),
+            fetch: Setting::default(Fetch::default()),
             options: Options::new(),
             trusted: Setting::default(Vec::new()),
             signing_key: Setting::default(None),
@@ -72,6 +95,7 @@ impl Default for RemoteConfig {
 pub(crate) struct RemoteSettings {
     pub(crate) url: String,
     pub(crate) access: Access,
+    pub(crate) fetch: Fetch,
     pub(crate) options: BTreeMap<String, String>,
     /// The variables that backends take credentials and proxies from.
     pub(crate) environment: BTreeMap<String, String>,
@@ -172,6 +196,7 @@ impl RemoteConfig {
         Some(RemoteSettings {
             url,
             access: self.access.value,
+            fetch: self.fetch.value,
             options: options.map(|(name, set)| (name.clone(), set.value.clone())).collect(),
             environment: vars.filter_map(text).collect(),
             trusted: self.trusted.value.clone(),
@@ -193,6 +218,7 @@ impl RemoteConfig {
             self.options.clear();
         }
         take(env, "LARDER_REMOTE_MODE", &|v| access(&text(v)), &mut self.access, problems);
+        take(env, "LARDER_REMOTE_FETCH", &|v| fetch(&text(v)), &mut self.fetch, problems);
         let mut given = Setting::default(BTreeMap::new());
         take(env, OPTIONS, &|v| options(&text(v)), &mut given, problems);
         for (name, value) in given.value {
@@ -268,6 +294,10 @@ pub(super) fn url(value: &str) -> Result<Option<String>, Unusable> {
 
 pub(super) fn access(value: &str) -> Result<Access, Unusable> {
     values::one_of(value, &[("read", Access::Read), ("read-write", Access::ReadWrite)])
+}
+
+pub(super) fn fetch(value: &str) -> Result<Fetch, Unusable> {
+    values::one_of(value, &[("when-faster", Fetch::WhenFaster), ("always", Fetch::Always)])
 }
 
 /// `NAME=VALUE,NAME=VALUE`.

@@ -80,6 +80,7 @@ fn a_remote_is_shown_without_its_secrets() {
         [
             format!("remote.url s3://b/p ({file}:2)"),
             format!("remote.mode read ({file}:3)"),
+            "remote.fetch when-faster (default)".into(),
             format!("remote.trusted-keys {key} (environment, LARDER_REMOTE_TRUSTED_KEYS)"),
             "remote.signing-key none (default)".into(),
             format!("remote.options.region r ({file}:5)"),

@@ -2,7 +2,7 @@
 
 use crate::bucket::Bucket;
 use crate::harness::walk;
-use crate::machine::{Machine, some_machine, until};
+use crate::machine::{Machine, until};
 use crate::project::{crates, project};
 use crate::proxy::{Fault, Rule};
 
@@ -17,24 +17,17 @@ fn wrong_bytes_in_one_of_ten_answers_are_found_and_counted() {
     first.push();
     // By unit, so that there are many objects; each time others are struck.
     for turn in 0..ONE_IN {
-        some_machine(|| {
-            let (proxy, vars) = bucket.behind_proxy();
-            proxy.add(Rule::always(Fault::Flip(40)).on("GET").one_in(ONE_IN, turn));
-            let second = Machine::new(&vars).with("LARDER_FILL", "off");
-            second.status();
-            let oracle = second.plain("plain/ws", &project());
-            oracle.build_and_run();
-            oracle.assert_same(&second.build("ws"));
-            until("nothing is under way", || second.figure("under_way") == 0);
-            let (struck, counted) = (proxy.struck(), second.figure("damaged"));
-            assert!(counted <= struck);
-            // An answer that nobody waited for any more was not looked at.
-            if counted > 0 {
-                Ok(())
-            } else {
-                Err(format!("{counted} of {struck} in {} answers", proxy.requests()))
-            }
-        });
+        let (proxy, vars) = bucket.behind_proxy();
+        proxy.add(Rule::always(Fault::Flip(40)).on("GET").one_in(ONE_IN, turn));
+        let second = Machine::new(&vars).with("LARDER_FILL", "off");
+        second.status();
+        let oracle = second.plain("plain/ws", &project());
+        oracle.build_and_run();
+        oracle.assert_same(&second.build("ws"));
+        until("nothing is under way", || second.figure("under_way") == 0);
+        let (struck, counted) = (proxy.struck(), second.figure("damaged"));
+        assert!(counted <= struck);
+        assert!(counted > 0, "{counted} of {struck} in {} answers", proxy.requests());
     }
 }
 

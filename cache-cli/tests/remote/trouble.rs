@@ -24,7 +24,7 @@ fn as_without(vars: &Vars, said: &[&str]) {
     let lab = Lab::new();
     let oracle = lab.plain("plain/ws", &project());
     scenario(&oracle);
-    let machine = Machine::new(vars);
+    let machine = Machine::new(vars).fetching_when_faster();
     let checkout = machine.checkout("ws", &project());
     scenario(&checkout);
     oracle.assert_same(&checkout);
@@ -104,7 +104,7 @@ fn answers_that_are_cut_off() {
     let lab = Lab::new();
     let oracle = lab.plain("plain/ws", &project());
     scenario(&oracle);
-    let machine = Machine::new(&vars);
+    let machine = Machine::new(&vars).fetching_when_faster();
     let checkout = machine.checkout("ws", &project());
     scenario(&checkout);
     oracle.assert_same(&checkout);

@@ -65,6 +65,7 @@ fn each_variable_is_read_and_wins() {
         &[
             ("LARDER_REMOTE", "az://c"),
             ("LARDER_REMOTE_MODE", "read-write"),
+            ("LARDER_REMOTE_FETCH", "always"),
             ("LARDER_REMOTE_OPTIONS", "account_name=a, endpoint=http://h?x=y"),
             ("LARDER_REMOTE_TRUSTED_KEYS", &format!("{KEY}, {KEY}")),
             ("LARDER_REMOTE_SIGNING_KEY", "/k"),
@@ -73,6 +74,7 @@ fn each_variable_is_read_and_wins() {
     assert_eq!(remote.url.value.as_deref(), Some("az://c"));
     assert_eq!(remote.url.origin, Origin::Env("LARDER_REMOTE"));
     assert_eq!(remote.access.value, Access::ReadWrite);
+    assert_eq!(remote.fetch.value, Fetch::Always);
     assert_eq!(remote.trusted.value, [KEY, KEY]);
     assert_eq!(remote.signing_key.value, Some("/k".into()));
     let options: Vec<_> = remote.options.iter().map(|(name, set)| (&**name, &*set.value)).collect();
@@ -104,6 +106,11 @@ fn mistakes_name_key_value_and_fix_and_the_remote_is_not_used() {
     for (file, place, fix) in [
         ("remote.url = \"bucket\"", ":1: remote.url = \"bucket\": not a URL", "s3://bucket/prefix"),
         ("remote.mode = \"raed\"", ":1: remote.mode = \"raed\": not a known value", "write read "),
+        (
+            "remote.fetch = \"never\"",
+            ":1: remote.fetch = \"never\": not a known",
+            "when-faster, always",
+        ),
         ("remote.trusted-keys = [\"x\"]", ": \"x\" is not a public key", "larder key show"),
         ("remote.signing-key = 3", ":1: remote.signing-key = 3: not a text", "double quotes"),
         ("remote.ulr = \"x\"", ":1: remote.ulr = \"x\": not a known key", "write remote.url"),
@@ -118,6 +125,11 @@ fn mistakes_name_key_value_and_fix_and_the_remote_is_not_used() {
     for (name, value, want) in [
         ("LARDER_REMOTE", "b", "environment: LARDER_REMOTE = \"b\": not a URL"),
         ("LARDER_REMOTE_MODE", "rw", "environment: LARDER_REMOTE_MODE = \"rw\": not a known value"),
+        (
+            "LARDER_REMOTE_FETCH",
+            "no",
+            "environment: LARDER_REMOTE_FETCH = \"no\": not a known value",
+        ),
         ("LARDER_REMOTE_OPTIONS", "x", "environment: LARDER_REMOTE_OPTIONS: not a list of options"),
         ("LARDER_REMOTE_TRUSTED_KEYS", "x", "\"x\" is not a public key"),
         (
