@@ -22,29 +22,14 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "sizes", what: "no Rust file over 800 lines", run: sizes::check },
     Step { name: "clippy", what: "no warning in any target", run: clippy },
     Step { name: "doc", what: "the documentation builds without warnings", run: doc },
-    Step { name: "test", what: "the README's test command", run: test },
+    Step { name: "test", what: "the README's test command, next to real servers", run: test },
     Step { name: "redb", what: "the store in one redb file", run: redb },
-    Step {
-        name: "servers",
-        what: "stores in the cloud, machines that share one, engines, and what a user sees of them, against real servers",
-        run: servers,
-    },
     Step { name: "example", what: "the example workspace's own tests", run: example },
     Step { name: "try", what: "the README's first command", run: try_it },
     Step { name: "package", what: "every crate can be packaged", run: package::check },
     Step { name: "fuzz", what: "every fuzz target, for a bounded time", run: fuzz::check },
 ];
 
-/// What is tested next to the servers.
-const BESIDE_SERVERS: &[&[&str]] = &[
-    &["--package", "cache-storage", "--features", "bundle,object-store"],
-    &["--package", "cache-dist"],
-    &["--package", "cache-cli", "--test", "commands", "doctor_remote"],
-    &["--package", "cache-cli", "--test", "commands", "engine_cache"],
-    &["--package", "cache-cli", "--test", "commands", "execute"],
-    &["--package", "cache-cli", "--test", "remote"],
-    &["--package", "cache-cli", "--test", "execute"],
-];
 const EXAMPLE: &str = "examples/workspace/Cargo.toml";
 
 fn fmt() -> Result<Done> {
@@ -70,7 +55,11 @@ fn doc() -> Result<Done> {
 }
 
 fn test() -> Result<Done> {
-    from_readme("Test")
+    let servers = Servers::start()?;
+    let mut command = from_readme("Test")?;
+    servers.name(&mut command);
+    repo::succeed(command.env("LARDER_REQUIRE_SERVERS", "1"))?;
+    Ok(Done::Passed)
 }
 
 fn redb() -> Result<Done> {
@@ -78,30 +67,22 @@ fn redb() -> Result<Done> {
     cargo(&[&what[..], &["--lib", "--test", "redb"]].concat())
 }
 
-fn servers() -> Result<Done> {
-    let servers = Servers::start()?;
-    for what in BESIDE_SERVERS {
-        let mut command = Command::new("cargo");
-        command.args(["test", "--locked"]).args(*what);
-        servers.name(&mut command);
-        repo::succeed(command.env("LARDER_REQUIRE_SERVERS", "1").current_dir(repo::root()))?;
-    }
-    Ok(Done::Passed)
-}
-
 fn example() -> Result<Done> {
     cargo(&["test", "--locked", "--manifest-path", EXAMPLE])
 }
 
 fn try_it() -> Result<Done> {
-    from_readme("Try it")
+    repo::succeed(&mut from_readme("Try it")?)?;
+    Ok(Done::Passed)
 }
 
-fn from_readme(heading: &str) -> Result<Done> {
+/// The command under a heading, shown as it is going to run.
+fn from_readme(heading: &str) -> Result<Command> {
     let words = readme::command(heading)?;
     println!("$ {}", words.join(" "));
-    repo::succeed(Command::new(&words[0]).args(&words[1..]).current_dir(repo::root()))?;
-    Ok(Done::Passed)
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).current_dir(repo::root());
+    Ok(command)
 }
 
 fn cargo(arguments: &[&str]) -> Result<Done> {
