@@ -47,6 +47,13 @@ fn directory(state: &Path) -> io::Result<PathBuf> {
     Ok(state.join("agent-v1").join(name.get(..16).unwrap_or_default()))
 }
 
+impl<S> Client<S> {
+    /// The same for a command that a person gives.
+    pub(crate) fn patient(self) -> Self {
+        Self { patient: true, ..self }
+    }
+}
+
 impl Client {
     /// For this remote. Nothing is asked yet.
     ///
@@ -56,11 +63,6 @@ impl Client {
         let dir = directory(&remote.state)?;
         let patient = remote.fetch == Fetch::Always;
         Ok(Self { settings: remote, dir, patient })
-    }
-
-    /// The same for a command that a person gives.
-    pub(crate) fn patient(self) -> Self {
-        Self { patient: true, ..self }
     }
 
     /// The settings that requests carry.

@@ -20,6 +20,11 @@ pub(crate) fn unsandboxed() -> Option<String> {
     named("LARDER_TEST_REAPI_BUILDGRID")
 }
 
+/// What starts an engine of the test's own; otherwise as [`engine`].
+pub(crate) fn starter() -> Option<String> {
+    named("LARDER_TEST_CASD")
+}
+
 fn named(variable: &str) -> Option<String> {
     let address = env::var(variable).ok();
     if address.is_none() {
@@ -58,6 +63,23 @@ pub(crate) fn all_sent(run: &Run) {
     let sent = sent(run);
     let all = sent.values().all(|sent| sent == "used");
     assert!(all && !sent.is_empty(), "{sent:?}\n{}", run.describe());
+}
+
+/// What was sent of a unit.
+pub(crate) struct Offered {
+    /// How many files, at last.
+    pub(crate) files: usize,
+    /// What was lacking at first.
+    pub(crate) lacked: Vec<String>,
+}
+
+/// What was sent of the unit of this crate name.
+#[track_caller]
+pub(crate) fn offered(run: &Run, name: &str) -> Offered {
+    let mut units = run.events.iter().filter(|event| !event.runs_a_script());
+    let found = units.find(|event| event.name == name && event.result == "miss");
+    let found = found.unwrap_or_else(|| panic!("{name} was not compiled in\n{}", run.describe()));
+    Offered { files: found.sent_files, lacked: found.lacked.clone() }
 }
 
 /// How the unit of this crate name was sent.

@@ -88,5 +88,6 @@ fn read(scratch: &std::path::Path, came: Came) -> io::Result<Executed> {
         left: names.map(<[u8]>::to_vec).collect(),
         system: came.system,
         run_us: came.run_us,
+        alone_us: came.alone_us,
     })
 }
