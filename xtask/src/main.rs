@@ -41,7 +41,7 @@ usage:
   cargo xtask bench six [--subject fd-find]... [--runs 3] [--json FILE]
   cargo xtask bench remote [--subject eza]... [--runs 3] [--json FILE]
   cargo xtask bench faults [--subject fd-find]... [--runs 3] [--json FILE]
-  cargo xtask bench execute [--subject eza]... [--runs 1] [--race-only] [--json FILE]
+  cargo xtask bench execute [--subject eza]... [--runs 1] [--race-only|--there-only] [--json FILE]
   cargo xtask bench store [--runs 30] [--dir DIRECTORY]...
   cargo xtask count [--subject fd-find] [--larder FILE] [--keep]
   cargo xtask simulate

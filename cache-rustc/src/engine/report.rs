@@ -27,8 +27,8 @@ pub struct Report {
     pub supplied: Supplied,
     /// What other machines had to do with it.
     pub sent: Sent,
-    /// What other machines lacked at first and got in a second try: `file: PATH` and `env: NAME`, and
-    /// `system: PATH` for a file of the system that had to be compared.
+    /// What other machines lacked at first and got in a second try: `file: PATH`, `env: NAME`, `system: …`
+    /// for files of the system that had to be compared, `pruned: …` for any of those left out before.
     pub lacked: Vec<String>,
     /// How many files were sent along, at last, the toolchain's not counted.
     pub sent_files: u64,

@@ -38,8 +38,8 @@ struct Options {
     keep: bool,
     /// How many edits.
     edits: NonZeroUsize,
-    /// With an engine: only what races.
-    race_only: bool,
+    /// With an engine: which builds.
+    parts: execute::Parts,
     /// The source that is edited, as a path in the subject.
     file: Option<PathBuf>,
 }
@@ -70,7 +70,7 @@ pub(crate) fn main(mut arguments: lexopt::Parser) -> Result<ExitCode> {
         json: None,
         keep: false,
         edits: NonZeroUsize::new(20).context("20 is not 0")?,
-        race_only: false,
+        parts: execute::Parts::All,
         file: None,
     };
     while let Some(argument) = arguments.next()? {
@@ -96,7 +96,8 @@ pub(crate) fn main(mut arguments: lexopt::Parser) -> Result<ExitCode> {
             Arg::Long("larder") => options.larder = Some(arguments.value()?.into()),
             Arg::Long("json") => options.json = Some(arguments.value()?.into()),
             Arg::Long("keep") => options.keep = true,
-            Arg::Long("race-only") => options.race_only = true,
+            Arg::Long("race-only") => options.parts = execute::Parts::Race,
+            Arg::Long("there-only") => options.parts = execute::Parts::There,
             other => return Err(other.unexpected().into()),
         }
     }
@@ -180,7 +181,7 @@ fn measured(
             let builds = execute::run(
                 subject,
                 larder,
-                (options.runs.map_or(1, NonZeroUsize::get), options.race_only),
+                (options.runs.map_or(1, NonZeroUsize::get), options.parts),
                 scratch,
             )?;
             execute::print(title, &builds);

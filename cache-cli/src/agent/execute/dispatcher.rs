@@ -22,7 +22,10 @@ pub(crate) struct AgentDispatcher {
 impl AgentDispatcher {
     /// For an engine; `None` when this program's own file cannot be found.
     pub(crate) fn new(engine: ExecuteSettings, local: Local) -> Option<Self> {
-        Some(Self { client: Client::of_engine(engine).ok()?, local })
+        let client = Client::of_engine(engine).ok()?;
+        // Who wants to see what can be compiled there does not mind an agent that is slow to start.
+        let client = if local == Local::Never { client.patient() } else { client };
+        Some(Self { client, local })
     }
 }
 

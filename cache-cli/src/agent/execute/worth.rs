@@ -13,8 +13,10 @@ use cache_dist::schedule::{Fleet, Move, Situation, Unit, Waiting, decide};
 const UNKNOWN: Duration = Duration::from_millis(500);
 /// Units that are sent at once before one has come back; each that does makes room for as many more.
 const FIRST: usize = 2;
-/// An engine that was not worth it may be by now: after so long one unit is sent to see.
+/// An engine that was not worth it may be by now: after so long a unit is sent to see.
 const ANEW: Duration = Duration::from_secs(60);
+/// It is one that holds up nobody for long.
+const SHORT: Duration = Duration::from_secs(2);
 
 /// What is known of an engine, and when it was last tried.
 #[derive(Debug, Default)]
@@ -39,7 +41,8 @@ impl Worth {
     /// # Errors
     /// Why not.
     pub(super) fn judge(&self, cost: Option<Duration>, in_flight: usize) -> Result<(), String> {
-        if in_flight == 0 && self.sent.is_none_or(|sent| sent.elapsed() >= ANEW) {
+        let anew = |sent: Instant| sent.elapsed() >= ANEW && cost.is_some_and(|cost| cost <= SHORT);
+        if in_flight == 0 && self.sent.is_none_or(anew) {
             return Ok(());
         }
         if in_flight >= self.at_once() {

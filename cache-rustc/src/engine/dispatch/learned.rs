@@ -161,14 +161,14 @@ impl Lacked {
         *self == Self::default()
     }
 
-    /// A line for each thing.
-    pub(super) fn lines(&self) -> impl Iterator<Item = String> + '_ {
-        let paths = |word: &'static str, paths: &'_ BTreeSet<PathBuf>| {
-            paths.iter().map(|path| format!("{word}: {}", path.display())).collect::<Vec<_>>()
-        };
+    /// A line for each thing; one for all files of the system.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let env = self.env.iter().map(|name| format!("env: {name}"));
+        let files = self.files.iter().map(|path| format!("file: {}", path.display()));
+        let system = self.system.len();
+        let system = (system > 0).then(|| format!("system: {system} files to be compared"));
         let pruned = self.pruned.then(|| "pruned: any".to_owned());
-        env.chain(paths("file", &self.files)).chain(paths("system", &self.system)).chain(pruned)
+        env.chain(files).chain(system).chain(pruned)
     }
 }
 

@@ -14,6 +14,7 @@ mod deliver;
 mod inputs;
 mod job;
 mod learned;
+mod macros;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};

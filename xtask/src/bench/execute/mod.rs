@@ -36,6 +36,16 @@ pub(super) struct Build {
     engine: Option<Value>,
 }
 
+/// Which builds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parts {
+    All,
+    /// Here, and racing.
+    Race,
+    /// Here, and all there.
+    There,
+}
+
 /// All builds of a subject.
 pub(super) struct Results {
     builds: Vec<Build>,
@@ -50,16 +60,16 @@ struct Places {
     stores: usize,
 }
 
-/// Builds `subject` here and with an engine that has nothing yet, racing, `runs` times in turn. Unless
-/// `race_only`, then all on an engine that has nothing; the same once more, as if the store had been lost but
-/// not what was learned of the crates; and, from an empty store, after an edit.
+/// Builds `subject` here and with an engine that has nothing yet, racing, `runs` times in turn; then all
+/// on an engine that has nothing; the same once more, as if the store had been lost but not what was
+/// learned of the crates; and after an edit, with no store and nothing learned, on the same engine.
 ///
 /// # Errors
 /// When the engine cannot be had, or a build fails.
 pub(super) fn run(
     subject: &Subject,
     tool: &Tool,
-    (runs, race_only): (usize, bool),
+    (runs, parts): (usize, Parts),
     scratch: &Path,
 ) -> Result<Results> {
     let root = scratch.join("execute");
@@ -74,12 +84,15 @@ pub(super) fn run(
         builds.push(places.build("here", &here, &store)?);
         remove_tree(&kept)?;
         std::fs::rename(places.checkout.join("target"), &kept).context("cannot keep the target")?;
+        if parts == Parts::There {
+            continue;
+        }
         let engine = Servers::only_reapi()?;
         places.check_out(subject)?;
         let store = places.store();
         builds.push(places.build("racing", &on(tool, &engine, "race")?, &store)?);
     }
-    if race_only {
+    if parts == Parts::Race {
         return Ok(Results { builds, differences: None });
     }
     let engine = Servers::only_reapi()?;
@@ -93,7 +106,8 @@ pub(super) fn run(
     builds.push(places.build("there, pruned", &never, &store)?);
     places.check_out(subject)?;
     Edited::find(&places.checkout, None)?.apply(&places.checkout, Some(1))?;
-    let store = places.store();
+    // Its place is part of the actions: the tracer lies in it.
+    remove_tree(&store)?;
     builds.push(places.build("there, one file edited", &never, &store)?);
     Ok(Results { builds, differences })
 }
@@ -145,7 +159,6 @@ impl Places {
         let (wall, cpu) = (cost.wall.as_secs_f64(), cost.cpu.as_secs_f64());
         eprintln!("  {what}: {wall:.2} s wall {cpu:.2} s CPU");
         let units = log::compiles(&events)?;
-        remove_tree(&events)?;
         Ok(Build { what, cost, units, engine })
     }
 }
