@@ -145,6 +145,7 @@ impl Places {
 
     fn build(&self, what: &'static str, tool: &Tool, store: &Path) -> Result<Build> {
         let events = store.with_extension("log");
+        remove_tree(&events)?;
         let binary = tool.larder_binary().context("only larder has engines")?;
         let mut engine = None;
         let mut command = tool.build(&self.checkout, store);
