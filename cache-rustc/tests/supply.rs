@@ -74,11 +74,11 @@ impl Supply for Fake {
         self.seen.lock().unwrap().stored.push((*key, *outcome));
     }
 
-    fn bring_build(&self, _: &RecipeKey, _: &RecipeKey) -> bool {
+    fn bring_build(&self, _: &RecipeKey, _: &[RecipeKey]) -> bool {
         false
     }
 
-    fn build_known(&self, _: &RecipeKey, _: &RecipeKey) {}
+    fn build_known(&self, _: &RecipeKey, _: &[RecipeKey]) {}
 }
 
 struct FakeComing {

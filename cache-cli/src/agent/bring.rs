@@ -228,7 +228,7 @@ impl Remote {
     pub(super) async fn bring_build(
         self: &Arc<Self>,
         exact: &RecipeKey,
-        near: &RecipeKey,
+        near: Vec<RecipeKey>,
         talk: &mut Conversation,
     ) -> io::Result<()> {
         self.touch();
@@ -238,7 +238,7 @@ impl Remote {
         let wait = self.patience(budget::question);
         talk.say(&Reply::Wait { ms: ms(wait) }).await?;
         // It goes on when nobody waits any more: units will be asked for.
-        let (remote, exact, near) = (self.clone(), *exact, *near);
+        let (remote, exact) = (self.clone(), *exact);
         let learning = tokio::spawn(async move { remote.learn_build(&exact, &near).await });
         match tokio::time::timeout(LONGEST, learning).await {
             Ok(Ok(true)) => talk.say(&Reply::Here).await,
@@ -247,8 +247,9 @@ impl Remote {
     }
 
     /// Learns what there is of a build, and begins to bring it. Whether its snapshot is here.
-    async fn learn_build(self: &Arc<Self>, exact: &RecipeKey, near: &RecipeKey) -> bool {
-        for (key, is_exact) in [(exact, true), (near, false)] {
+    async fn learn_build(self: &Arc<Self>, exact: &RecipeKey, near: &[RecipeKey]) -> bool {
+        let keys = [(exact, true)].into_iter().chain(near.iter().map(|near| (near, false)));
+        for (key, is_exact) in keys {
             match self.read_build(key).await {
                 Ok(None) => {}
                 Ok(Some(index)) => {

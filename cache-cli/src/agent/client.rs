@@ -91,7 +91,8 @@ impl<S: Clone + Into<Whom>> Client<S> {
         })
     }
 
-    fn wait(&self, limit: Duration) -> Duration {
+    /// A time limit for the agent's own part, or the longer one where whoever asks is patient.
+    pub(super) fn wait(&self, limit: Duration) -> Duration {
         if self.patient { FOR_A_PERSON } else { limit }
     }
 

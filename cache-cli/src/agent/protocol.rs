@@ -56,7 +56,7 @@ pub(crate) enum Ask {
     /// [`Reply::Here`], [`Reply::Nothing`].
     Bring { key: String },
     /// A build. Replies: [`Reply::Wait`], [`Reply::Here`], [`Reply::Nothing`].
-    BringBuild { exact: String, near: String },
+    BringBuild { exact: String, near: Vec<String> },
     /// There is something in the spool, and no build is waiting.
     Poke,
     /// Upload all that is in the spool, now; reply when that is done or has failed.

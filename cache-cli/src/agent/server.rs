@@ -181,7 +181,8 @@ impl Agent {
         match request.ask {
             Ask::Bring { key: hex } => open.remote.bring(&key(&hex)?, talk).await,
             Ask::BringBuild { exact, near } => {
-                open.remote.bring_build(&key(&exact)?, &key(&near)?, talk).await
+                let near: Result<Vec<_>, _> = near.iter().map(|near| key(near)).collect();
+                open.remote.bring_build(&key(&exact)?, near?, talk).await
             }
             Ask::Poke => {
                 talk.say(&Reply::Done).await?;

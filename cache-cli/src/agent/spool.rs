@@ -1,17 +1,23 @@
-//! What is to be uploaded: an empty file each, whose name says it all.
+//! What is to be uploaded: a file each, whose name says what it is. That of an outcome is empty; that of a
+//! build has the keys of builds like it, a line each.
 //!
 //! Whoever stored something makes the file; it is removed when the remote has the thing, or the local
 //! store has it no more. It outlives processes and reboots.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use cache_core::{Digest, RecipeKey};
 
+/// How names of files begin that are being written.
+const UNFINISHED: &str = "new-";
+/// Whoever wrote one that is so old was killed.
+const ABANDONED: Duration = Duration::from_secs(60 * 60);
+
 /// Something to be uploaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     /// An outcome of a key.
     Outcome {
@@ -24,8 +30,8 @@ pub(super) enum Item {
     Build {
         /// The key that only this build has.
         exact: RecipeKey,
-        /// The key that it shares with builds with other lock files.
-        near: RecipeKey,
+        /// The keys that it shares with builds with other lock files.
+        near: Vec<RecipeKey>,
     },
 }
 
@@ -33,18 +39,29 @@ impl Item {
     fn name(&self) -> String {
         match self {
             Self::Outcome { key, outcome } => format!("o-{}-{}", key.0.to_hex(), outcome.to_hex()),
-            Self::Build { exact, near } => format!("b-{}-{}", exact.0.to_hex(), near.0.to_hex()),
+            Self::Build { exact, .. } => format!("b-{}", exact.0.to_hex()),
         }
     }
 
-    fn of(name: &str) -> Option<Self> {
-        let mut parts = name.split('-');
+    fn content(&self) -> String {
+        match self {
+            Self::Outcome { .. } => String::new(),
+            Self::Build { near, .. } => near.iter().map(|key| key.0.to_hex() + "\n").collect(),
+        }
+    }
+
+    fn of(path: &Path) -> Option<Self> {
+        let mut parts = path.file_name()?.to_str()?.split('-');
         let kind = parts.next()?;
-        let mut digest = || parts.next()?.parse::<Digest>().ok();
-        let (first, second) = (digest()?, digest()?);
+        let mut key = || parts.next()?.parse().ok().map(RecipeKey);
         match kind {
-            "o" => Some(Self::Outcome { key: RecipeKey(first), outcome: second }),
-            "b" => Some(Self::Build { exact: RecipeKey(first), near: RecipeKey(second) }),
+            "o" => Some(Self::Outcome { key: key()?, outcome: key()?.0 }),
+            "b" => {
+                let exact = key()?;
+                let near = fs::read_to_string(path).ok()?;
+                let near = near.lines().filter_map(|line| line.parse().ok().map(RecipeKey));
+                Some(Self::Build { exact, near: near.collect() })
+            }
             _ => None,
         }
     }
@@ -65,14 +82,16 @@ impl Spool {
     /// # Errors
     /// What the file system says; the thing is then not uploaded.
     pub(super) fn add(&self, item: &Item) -> io::Result<()> {
-        let path = self.0.join(item.name());
-        match File::create(&path) {
+        // Under another name first: whoever finds it finds all of it.
+        let unfinished = self.0.join(format!("{UNFINISHED}{}-{}", std::process::id(), item.name()));
+        match fs::write(&unfinished, item.content()) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 fs::create_dir_all(&self.0)?;
-                File::create(&path).map(drop)
+                fs::write(&unfinished, item.content())?;
             }
-            other => other.map(drop),
+            other => other?,
         }
+        fs::rename(&unfinished, self.0.join(item.name()))
     }
 
     /// Removes something.
@@ -80,12 +99,26 @@ impl Spool {
         let _ = fs::remove_file(self.0.join(item.name()));
     }
 
+    /// Whether a file was never finished; it is removed.
+    fn is_abandoned(&self, entry: &fs::DirEntry) -> bool {
+        let name = entry.file_name();
+        let since = entry.metadata().and_then(|meta| meta.modified());
+        let age = since.ok().and_then(|since| since.elapsed().ok());
+        let old = name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
+            && age.is_some_and(|age| age > ABANDONED);
+        if old {
+            let _ = fs::remove_file(self.0.join(name));
+        }
+        old
+    }
+
     /// What is in it: outcomes, oldest first, then builds.
     pub(super) fn items(&self) -> Vec<Item> {
         let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let entries = entries.filter(|entry| !self.is_abandoned(entry));
         let mut items: Vec<(bool, SystemTime, Item)> = entries
             .filter_map(|entry| {
-                let item = Item::of(entry.file_name().to_str()?)?;
+                let item = Item::of(&entry.path())?;
                 let since = entry.metadata().and_then(|meta| meta.modified()).ok()?;
                 Some((matches!(item, Item::Build { .. }), since, item))
             })
@@ -105,13 +138,20 @@ mod tests {
         let spool = Spool::new(dir.path());
         assert_eq!(spool.items(), []);
         let digest = |text: &str| Digest::of(text.as_bytes());
-        let build = Item::Build { exact: RecipeKey(digest("e")), near: RecipeKey(digest("n")) };
+        let build = Item::Build {
+            exact: RecipeKey(digest("e")),
+            near: ["n", "m"].map(|key| RecipeKey(digest(key))).into(),
+        };
         let outcome = Item::Outcome { key: RecipeKey(digest("k")), outcome: digest("o") };
         for item in [&build, &outcome, &outcome] {
             spool.add(item).unwrap();
         }
         fs::write(dir.path().join("spool/strange"), "").unwrap();
-        assert_eq!(spool.items(), [outcome, build], "builds need their outcomes first");
+        assert_eq!(
+            spool.items(),
+            [outcome.clone(), build.clone()],
+            "builds need their outcomes first"
+        );
         spool.remove(&outcome);
         spool.remove(&outcome);
         assert_eq!(Spool::new(dir.path()).items(), [build]);

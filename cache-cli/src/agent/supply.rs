@@ -30,6 +30,10 @@ impl AgentSupply {
         Some(Self { client: Client::new(remote).ok()?, spool })
     }
 
+    fn bringing(&self, asked: Asked) -> Bringing {
+        Bringing { asked, until: Instant::now(), margin: self.client.wait(MARGIN) }
+    }
+
     fn note(&self, item: &Item) -> bool {
         // What cannot be noted is not shared; the build has nothing of it.
         self.spool.as_ref().is_some_and(|spool| spool.add(item).is_ok())
@@ -39,17 +43,20 @@ impl AgentSupply {
 impl Supply for AgentSupply {
     fn bring(&self, key: &RecipeKey) -> Option<Box<dyn Coming>> {
         let asked = self.client.ask_anybody(&Ask::Bring { key: key.0.to_hex() })?;
-        Some(Box::new(Bringing { asked, until: Instant::now() }))
+        Some(Box::new(self.bringing(asked)))
     }
 
     fn stored(&self, key: &RecipeKey, outcome: &Digest) {
         self.note(&Item::Outcome { key: *key, outcome: *outcome });
     }
 
-    fn bring_build(&self, exact: &RecipeKey, near: &RecipeKey) -> bool {
-        let ask = Ask::BringBuild { exact: exact.0.to_hex(), near: near.0.to_hex() };
+    fn bring_build(&self, exact: &RecipeKey, near: &[RecipeKey]) -> bool {
+        let ask = Ask::BringBuild {
+            exact: exact.0.to_hex(),
+            near: near.iter().map(|key| key.0.to_hex()).collect(),
+        };
         let Some(asked) = self.client.ask_anybody(&ask) else { return false };
-        let mut bringing = Bringing { asked, until: Instant::now() };
+        let mut bringing = self.bringing(asked);
         loop {
             match bringing.wait(bringing.patience()) {
                 News::Here => return true,
@@ -59,8 +66,8 @@ impl Supply for AgentSupply {
         }
     }
 
-    fn build_known(&self, exact: &RecipeKey, near: &RecipeKey) {
-        let noted = self.note(&Item::Build { exact: *exact, near: *near });
+    fn build_known(&self, exact: &RecipeKey, near: &[RecipeKey]) {
+        let noted = self.note(&Item::Build { exact: *exact, near: near.to_vec() });
         if noted {
             let _ = self.client.ask_anybody(&Ask::Poke);
         }
@@ -72,6 +79,8 @@ struct Bringing {
     asked: Asked,
     /// Until when the agent says that waiting is worth it.
     until: Instant,
+    /// For its word to arrive.
+    margin: Duration,
 }
 
 impl Coming for Bringing {
@@ -85,12 +94,12 @@ impl Coming for Bringing {
             match self.asked.reply(end.saturating_duration_since(Instant::now())) {
                 Got::Reply(Reply::Wait { ms }) => {
                     // No time is none: the compiler starts at once.
-                    let margin = if ms == 0 { Duration::ZERO } else { MARGIN };
+                    let margin = if ms == 0 { Duration::ZERO } else { self.margin };
                     self.until = Instant::now() + Duration::from_millis(ms) + margin;
                     end = end.max(self.until);
                 }
                 Got::Reply(Reply::Offer) => {
-                    return match self.asked.message(MARGIN * 10) {
+                    return match self.asked.message(self.margin * 10) {
                         Ok(Some(Message::Raw(record))) => News::Offer(record),
                         _ => News::Nothing,
                     };
@@ -105,7 +114,7 @@ impl Coming for Bringing {
     fn choose(&mut self, outcome: Option<&Digest>) {
         let choice = Choice { outcome: outcome.map(Digest::to_hex) };
         // The answer tells whether it was heard, and how long to wait.
-        self.until = Instant::now() + MARGIN;
+        self.until = Instant::now() + self.margin;
         let _ = self.asked.say(&Message::json(&choice));
     }
 

@@ -59,9 +59,15 @@ impl Remote {
         let mut outcomes = Vec::new();
         let mut builds = Vec::new();
         for item in self.spool.items() {
-            match item {
-                Item::Outcome { key, outcome } => outcomes.push((item, key, outcome)),
-                Item::Build { exact, near } => builds.push((item, exact, near)),
+            match &item {
+                Item::Outcome { key, outcome } => {
+                    let (key, outcome) = (*key, *outcome);
+                    outcomes.push((item, key, outcome));
+                }
+                Item::Build { exact, near } => {
+                    let (exact, near) = (*exact, near.clone());
+                    builds.push((item, exact, near));
+                }
             }
         }
         let mut trouble = None;
@@ -74,7 +80,7 @@ impl Remote {
         }
         if trouble.is_none() {
             for (item, exact, near) in builds {
-                match self.publish_build(&exact, &near).await {
+                match self.publish_build(exact, &near).await {
                     Ok(()) => self.spool.remove(&item),
                     Err(error) => trouble = Some(error),
                 }
@@ -151,8 +157,8 @@ impl Remote {
     }
 
     /// Publishes a build: outcomes that are not there yet, then its index.
-    async fn publish_build(&self, exact: &RecipeKey, near: &RecipeKey) -> Result<()> {
-        let Some(snapshot) = self.snapshot(exact).await else { return Ok(()) };
+    async fn publish_build(&self, exact: RecipeKey, near: &[RecipeKey]) -> Result<()> {
+        let Some(snapshot) = self.snapshot(&exact).await else { return Ok(()) };
         let digest = Digest::of(&snapshot.blob);
         if self.placed.has_build(&exact.0.to_hex(), &digest) {
             return Ok(());
@@ -169,7 +175,8 @@ impl Remote {
             }
         }
         self.put_together(&mut index, &of_unit).await?;
-        let lost = self.depot.publish_index(&[*exact, *near], &index, now()).await?;
+        let keys = [&[exact], near].concat();
+        let lost = self.depot.publish_index(&keys, &index, now()).await?;
         count(&self.counters.uploaded);
         if lost.is_empty() {
             self.placed.put_build(&exact.0.to_hex(), &digest);

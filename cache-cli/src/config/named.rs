@@ -30,9 +30,21 @@ impl RemoteConfig {
         format!("{before}{name}")
     }
 
+    /// What to do where writing is not allowed.
+    pub(crate) fn how_to_write(&self) -> String {
+        format!(
+            "set remote.mode (now {}, {}) to read, or let the credentials name somebody who may write",
+            self.access.value.name(),
+            self.access.origin
+        )
+    }
+
     /// What the library says of a remote, with the setting it names in the user's words: it stands before
     /// the first colon, or in brackets after `access denied`.
     pub(crate) fn in_words(&self, said: &str) -> String {
+        if let Some(reason) = said.strip_prefix("the store is read-only: ") {
+            return format!("nothing can be written: {reason}; {}", self.how_to_write());
+        }
         if let Some(rest) = said.strip_prefix("access denied (")
             && let Some((setting, rest)) = rest.split_once("): ")
         {

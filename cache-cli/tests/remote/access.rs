@@ -57,7 +57,10 @@ fn who_may_not_write_can_still_read() {
     reader.written_down();
     let pushed = reader.larder(&["push", "--wait"]);
     assert!(!pushed.ok(), "{}", pushed.describe());
-    assert!(pushed.stdout.contains("read-only"), "{}", pushed.describe());
+    for said in [pushed.stdout.clone(), reader.larder(&["remote", "status"]).good().stdout] {
+        let names = said.contains("set remote.mode (now read-write, default) to read");
+        assert!(names && said.contains("nothing can be written"), "{said}");
+    }
     assert!(reader.spooled() > 0, "what is not there stays noted");
     assert!(brought > 0);
 }

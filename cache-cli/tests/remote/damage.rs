@@ -1,7 +1,7 @@
 //! Wrong bytes from a remote.
 
 use crate::bucket::Bucket;
-use crate::harness::walk;
+use crate::harness::{Lab, walk};
 use crate::machine::{Machine, until};
 use crate::project::{crates, project};
 use crate::proxy::{Fault, Rule};
@@ -15,19 +15,25 @@ fn wrong_bytes_in_one_of_ten_answers_are_found_and_counted() {
     let first = Machine::new(&bucket.vars);
     first.build("ws");
     first.push();
+    let lab = Lab::new();
+    let oracle = lab.plain("plain/ws", &project());
+    oracle.build_and_run();
     // By unit, so that there are many objects; each time others are struck.
     for turn in 0..ONE_IN {
         let (proxy, vars) = bucket.behind_proxy();
         proxy.add(Rule::always(Fault::Flip(40)).on("GET").one_in(ONE_IN, turn));
+        // Who only reads asks for nothing but what is used.
         let second = Machine::new(&vars).with("LARDER_FILL", "off");
+        let second = second.with("LARDER_REMOTE_MODE", "read");
         second.status();
-        let oracle = second.plain("plain/ws", &project());
-        oracle.build_and_run();
         oracle.assert_same(&second.build("ws"));
         until("nothing is under way", || second.figure("under_way") == 0);
-        let (struck, counted) = (proxy.struck(), second.figure("damaged"));
-        assert!(counted <= struck);
-        assert!(counted > 0, "{counted} of {struck} in {} answers", proxy.requests());
+        // A bit of a record's first bytes makes it one of another version, or not ours.
+        let counts = ["damaged", "other_version", "not_ours"];
+        let counted: u64 = counts.iter().map(|name| second.figure(name)).sum();
+        let struck = proxy.struck();
+        assert!(struck > 0, "none in {} answers", proxy.requests());
+        assert_eq!(counted, struck, "in {} answers: {:#}", proxy.requests(), second.status());
     }
 }
 
@@ -55,7 +61,10 @@ fn whatever_is_damaged_is_found_and_the_build_is_right() {
         let second = Machine::new(&bucket.vars);
         second.status();
         second.build("ws");
-        assert_eq!(second.compiled(), crates());
+        // What lies before the damage in a pack is good, and is used where it holds.
+        let compiled = second.compiled();
+        let all = compiled == crates();
+        assert!(all || kind == "blobs" && compiled.contains(&"lib0".to_owned()), "{compiled:?}");
         assert!(second.figure("damaged") > 0, "{kind}: {:#}", second.status());
         let shown = second.larder(&["remote", "status"]).good().stdout;
         assert!(shown.contains("\nDamaged "), "{shown}");

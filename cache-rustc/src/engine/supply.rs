@@ -23,12 +23,13 @@ pub trait Supply: Send + Sync + fmt::Debug {
     fn stored(&self, key: &RecipeKey, outcome: &Digest);
 
     /// Asks for what is known of a build, before cargo looks at its target directory: first under `exact`,
-    /// then under `near`, which builds with another lock file have too. Whether the snapshot under `exact`
-    /// is in the store now; the outcomes may still be on their way, to be asked for one by one.
-    fn bring_build(&self, exact: &RecipeKey, near: &RecipeKey) -> bool;
+    /// then under each of `near`, which builds with another lock file have too, the likest first. Whether
+    /// the snapshot under `exact` is in the store now; the outcomes may still be on their way, to be asked
+    /// for one by one.
+    fn bring_build(&self, exact: &RecipeKey, near: &[RecipeKey]) -> bool;
 
     /// The snapshot of a build was stored under `exact`.
-    fn build_known(&self, exact: &RecipeKey, near: &RecipeKey);
+    fn build_known(&self, exact: &RecipeKey, near: &[RecipeKey]);
 }
 
 /// Something that was asked for.

@@ -214,15 +214,9 @@ fn refused(remote: &RemoteConfig, settings: &RemoteSettings, error: &StoreError)
             let fix = format!("let {place} name somebody who may use {url}");
             (format!("access denied ({place}): {reason}"), fix)
         }
-        StoreError::ReadOnly(reason) => (
-            format!("nothing can be written: {reason}"),
-            format!(
-                "set remote.mode (now {}, {}) to read, or let {} name somebody who may write",
-                remote.access.value.name(),
-                remote.access.origin,
-                "the credentials"
-            ),
-        ),
+        StoreError::ReadOnly(reason) => {
+            (format!("nothing can be written: {reason}"), remote.how_to_write())
+        }
         StoreError::Unavailable(reason) => (
             format!("{url} is unavailable: {reason}"),
             format!(

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use cache_core::{Digest, Recipe};
+use cache_core::{Digest, Recipe, RecipeKey};
 
 use super::super::action::Env;
 use crate::toolchain;
@@ -128,11 +128,9 @@ impl CargoRun {
         if let Some(compiler) = self.compiler(state_dir) {
             common.push("compiler", compiler.as_bytes().to_vec());
         }
-        let (mut exact, mut near) = (common.clone(), common);
+        let mut exact = common.clone();
         exact.push("lock", Digest::of(&lock).as_bytes().to_vec());
-        for package in own_packages(&String::from_utf8_lossy(&lock)) {
-            near.push("package", package);
-        }
+        let near = near_keys(&common, &own_packages(&String::from_utf8_lossy(&lock)));
         Some(BuildKeys { exact, near })
     }
 
@@ -160,8 +158,31 @@ impl CargoRun {
 pub(super) struct BuildKeys {
     /// This very build.
     pub exact: Recipe,
-    /// It, and those before and after a change of the lock file.
-    pub near: Recipe,
+    /// It, and those before and after a change of the lock file; those that are likest first.
+    pub near: Vec<RecipeKey>,
+}
+
+/// Keys of builds that differ in their lock files: one for all that have the same packages of their own,
+/// and one each for the first and the last of these packages in an order that has nothing to do with
+/// their names. A package that comes or goes is at most one of the two, so the other key stays.
+fn near_keys(common: &Recipe, packages: &[&str]) -> Vec<RecipeKey> {
+    let with = |label: &str, packages: &[&str]| {
+        let mut near = common.clone();
+        for package in packages {
+            near.push(label.to_owned(), *package);
+        }
+        near.key()
+    };
+    let order = |package: &&&str| Digest::of(package.as_bytes());
+    let ends = [packages.iter().min_by_key(order), packages.iter().max_by_key(order)];
+    let mut keys = vec![with("package", packages)];
+    for package in ends.into_iter().flatten() {
+        let key = with("one package", &[package]);
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// The names of a lock file's packages that are found by their paths: the workspace's own. They have no

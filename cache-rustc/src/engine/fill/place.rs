@@ -96,7 +96,7 @@ impl Engine {
             return known;
         }
         let supply = self.supply.as_ref()?;
-        let brought = supply.bring_build(&keys.exact.key(), &keys.near.key());
+        let brought = supply.bring_build(&keys.exact.key(), &keys.near);
         brought.then(|| self.snapshot_of(&keys.exact))?
     }
 

@@ -73,7 +73,7 @@ impl Engine {
             Err(error) => return Err(error),
         }
         if let Some(supply) = &self.supply {
-            supply.build_known(&key, &near.key());
+            supply.build_known(&key, &near);
         }
         Ok(known)
     }
