@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
@@ -52,7 +52,7 @@ impl Drop for Engine {
     }
 }
 
-fn started(script: &str, port: u16, directory: &PathBuf) -> Child {
+fn started(script: &str, port: u16, directory: &Path) -> Child {
     let began = Instant::now();
     loop {
         let mut command = Command::new(script);
@@ -83,7 +83,8 @@ fn while_killing(engine: &mut Engine, seed: u64, span: Duration, work: impl FnOn
                 random ^= random << 13;
                 random ^= random >> 7;
                 random ^= random << 17;
-                let until = Instant::now() + span.mul_f64((random % 1000) as f64 / 1000.0);
+                let part = u32::try_from(random % 1000).expect("a small number");
+                let until = Instant::now() + span / 1000 * part;
                 while Instant::now() < until && !done.load(Ordering::SeqCst) {
                     sleep(PAUSE);
                 }
@@ -105,7 +106,10 @@ fn while_killing(engine: &mut Engine, seed: u64, span: Duration, work: impl FnOn
 
 /// The project, with other sources each time.
 fn files(seed: u64) -> Files {
-    let other = |(path, text): (String, String)| match path.ends_with(".rs") {
+    let other = |(path, text): (String, String)| match Path::new(&path)
+        .extension()
+        .is_some_and(|extension| extension == "rs")
+    {
         true => (path, format!("{text}\n// {seed}\n")),
         false => (path, text),
     };

@@ -1,11 +1,16 @@
 //! Both at once: whoever ends first is used, and nothing is said or made twice.
 
+use std::path::Path;
+
 use crate::harness::Files;
 use crate::support::{engine, lab_on, project, sent};
 
 /// The project, with other sources that do the same.
 fn another() -> Files {
-    let other = |(path, text): (String, String)| match path.ends_with(".rs") {
+    let other = |(path, text): (String, String)| match Path::new(&path)
+        .extension()
+        .is_some_and(|extension| extension == "rs")
+    {
         true => (path, text + "// another\n"),
         false => (path, text),
     };

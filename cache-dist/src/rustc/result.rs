@@ -95,7 +95,8 @@ fn processor(times: &[u8]) -> Option<Duration> {
     for time in line.split_whitespace() {
         let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
         let minutes = Duration::from_secs(minutes.parse::<u32>().ok()?.into()) * 60;
-        sum += minutes + Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
+        let seconds = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
+        sum = sum.checked_add(minutes)?.checked_add(seconds)?;
     }
     Some(sum)
 }
@@ -120,6 +121,7 @@ mod tests {
             ("0m0.01s 0m0.02s\n", None),
             ("x\n1m-2s 0m0s\n", None),
             ("x\n1:02 0:00\n", None),
+            ("x\n1m1e19s 1m1e19s\n", None),
         ] {
             assert_eq!(processor(said.as_bytes()), want.map(Duration::from_millis), "{said}");
         }
