@@ -92,16 +92,16 @@ mod tests {
         fs::write(cwd.join("src/lib.rs"), "mod m;\n").unwrap();
         fs::write(cwd.join("src/m.rs"), "macro_rules! m { () => {} }\n").unwrap();
         let (stem, info) = (cwd.join("libone-1"), cwd.join("one-1.d"));
-        let sources = || super::sources(&stem, &cwd, &state);
-        assert!(sources().is_empty(), "nothing is known");
+        let found = || sources(&stem, &cwd, &state);
+        assert!(found().is_empty(), "nothing is known");
         let files = "src/lib.rs src/../src/m.rs\n\nsrc/lib.rs:\nsrc/../src/m.rs:\n";
         fs::write(&info, format!("libone-1.rlib: {files}")).unwrap();
-        assert_eq!(sources(), [cwd.join("src/m.rs")]);
+        assert_eq!(found(), [cwd.join("src/m.rs")]);
         // Not looked at again, ...
         fs::write(cwd.join("src/lib.rs"), "macro_rules! l { () => {} }\n").unwrap();
-        assert_eq!(sources(), [cwd.join("src/m.rs")]);
+        assert_eq!(found(), [cwd.join("src/m.rs")]);
         // ... but when the library is another.
         fs::write(&info, format!("libone-1.rmeta: {files}")).unwrap();
-        assert_eq!(sources(), [cwd.join("src/lib.rs"), cwd.join("src/m.rs")]);
+        assert_eq!(found(), [cwd.join("src/lib.rs"), cwd.join("src/m.rs")]);
     }
 }
