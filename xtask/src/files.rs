@@ -17,7 +17,15 @@ impl Scratch {
     /// # Errors
     /// When it cannot be made.
     pub(crate) fn new(task: &str, keep: bool) -> Result<Self> {
-        let path = env::temp_dir().join(format!("larder-xtask-{task}-{}", process::id()));
+        Self::below(&env::temp_dir(), task, keep)
+    }
+
+    /// The same in another directory.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn below(directory: &Path, task: &str, keep: bool) -> Result<Self> {
+        let path = directory.join(format!("larder-xtask-{task}-{}", process::id()));
         fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
         // cargo names the real path in what it writes, so work with that one.
         Ok(Self { path: path.canonicalize()?, keep })

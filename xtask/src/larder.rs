@@ -84,6 +84,15 @@ pub(crate) fn stop_agent(larder: &Path, store: &Path, env: &[(String, String)]) 
     command_with(larder, store, &["agent", "--stop"], env).map(drop)
 }
 
+/// What the agent of a store says of the engine: the answer of `larder execute status --json`.
+///
+/// # Errors
+/// When the command fails or its answer is not JSON.
+pub(crate) fn engine(larder: &Path, store: &Path, env: &[(String, String)]) -> Result<Value> {
+    let answer = command_with(larder, store, &["execute", "status", "--json"], env)?;
+    Ok(serde_json::from_slice(&answer)?)
+}
+
 fn command(larder: &Path, store: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
     command_with(larder, store, arguments, &[])
 }

@@ -6,6 +6,7 @@
 //! - `bench six`: several checkouts built at once;
 //! - `bench remote`: builds that share an S3 server, over a fast and an ordinary link;
 //! - `bench faults`: builds next to slow and broken remotes;
+//! - `bench execute`: builds with an engine on this machine;
 //! - `bench store`: which layout of a store is faster;
 //! - `count`: which compilers a fully cached build still starts;
 //! - `simulate`: what the scheduling policy does to recorded builds on engines of many workers;
@@ -40,6 +41,7 @@ usage:
   cargo xtask bench six [--subject fd-find]... [--runs 3] [--json FILE]
   cargo xtask bench remote [--subject eza]... [--runs 3] [--json FILE]
   cargo xtask bench faults [--subject fd-find]... [--runs 3] [--json FILE]
+  cargo xtask bench execute [--subject eza]... [--runs 1] [--race-only|--there-only] [--json FILE]
   cargo xtask bench store [--runs 30] [--dir DIRECTORY]...
   cargo xtask count [--subject fd-find] [--larder FILE] [--keep]
   cargo xtask simulate

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use cache_core::Hasher;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -47,6 +47,13 @@ fn directory(state: &Path) -> io::Result<PathBuf> {
     Ok(state.join("agent-v1").join(name.get(..16).unwrap_or_default()))
 }
 
+impl<S> Client<S> {
+    /// The same for a command that a person gives.
+    pub(crate) fn patient(self) -> Self {
+        Self { patient: true, ..self }
+    }
+}
+
 impl Client {
     /// For this remote. Nothing is asked yet.
     ///
@@ -56,11 +63,6 @@ impl Client {
         let dir = directory(&remote.state)?;
         let patient = remote.fetch == Fetch::Always;
         Ok(Self { settings: remote, dir, patient })
-    }
-
-    /// The same for a command that a person gives.
-    pub(crate) fn patient(self) -> Self {
-        Self { patient: true, ..self }
     }
 
     /// The settings that requests carry.
@@ -134,12 +136,27 @@ impl<S: Clone + Into<Whom>> Client<S> {
             wait_readable(&ready, self.wait(START))
                 && ready.read(&mut byte).is_ok_and(|read| read == 1)
         });
-        // Another one may have been faster; if there is none, nobody tries again soon.
-        let there = started || self.connect().is_ok();
+        // Another one may be faster; if there is none, nobody tries again soon.
+        let there = started || self.comes();
         if !there {
             self.avoid();
         }
         there
+    }
+
+    /// Whether an agent listens soon that another process has started: it holds the lock a moment
+    /// before.
+    fn comes(&self) -> bool {
+        let began = Instant::now();
+        loop {
+            if self.connect().is_ok() {
+                return true;
+            }
+            if began.elapsed() > self.wait(START / 4) {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Starts the process; what it prints when it is ready can be read.

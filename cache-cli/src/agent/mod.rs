@@ -78,6 +78,12 @@ pub(crate) fn dispatcher(engine: Engine, config: &Config, places: &Places) -> En
     }
 }
 
+/// Asks the agent that runs, if one does, how the engine of the configuration is.
+pub(crate) fn ask_engine(config: &Config, state: std::path::PathBuf) -> Option<client::Asked> {
+    let client = Client::of_engine(config.execute.settings(state)?).ok()?;
+    client.patient().ask(Ask::Status)
+}
+
 /// Removes from a remote what is old, by this process itself.
 ///
 /// # Errors

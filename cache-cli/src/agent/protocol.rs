@@ -98,6 +98,8 @@ pub(crate) struct Came {
     /// Files of the system that are the same there.
     pub(crate) system: BTreeSet<PathBuf>,
     pub(crate) run_us: Option<u64>,
+    /// Microseconds that it would have run with nothing beside it.
+    pub(crate) alone_us: Option<u64>,
 }
 
 /// A reply.

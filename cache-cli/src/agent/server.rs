@@ -32,8 +32,8 @@ const QUIET: Duration = Duration::from_secs(30);
 /// After an upload that failed; doubled each time.
 const BACK_OFF: Duration = Duration::from_secs(30);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(900);
-/// nice(2) of the thread that packs and uploads.
-const LOW: i32 = 15;
+/// nice(2) of threads that pack and upload.
+pub(super) const LOW: i32 = 15;
 const WORKERS: usize = 4;
 
 /// Runs the agent until it has been idle for so long, or is told to end.

@@ -68,6 +68,7 @@ fn as_json(history: &History, places: &Places, disk: Option<&Disk>) -> Value {
         "remote": totals.remote,
         "sent": totals.sent,
         "sent_failed": totals.sent_failed,
+        "sent_lacked": totals.sent_lacked,
         "bytes": {
             "linked": totals.linked_bytes,
             "copied": totals.copied_bytes,
@@ -77,6 +78,9 @@ fn as_json(history: &History, places: &Places, disk: Option<&Disk>) -> Value {
             "compiling": totals.compile_us,
             "hits": totals.hit_us,
             "saved": totals.saved_us(),
+            "elsewhere": totals.there_us,
+            "elsewhere_waited": totals.there_waited_us,
+            "elsewhere_lost": totals.there_lost_us,
         },
         "disk": disk.map(|disk| json!({
             "bytes": disk.usage.disk_bytes,
@@ -130,6 +134,19 @@ fn as_text(history: &History, places: &Places, disk: Option<&Disk>, config: &Con
     }
     if !totals.sent_failed.is_empty() {
         group(&mut out, "Sent and compiled here all the same", &totals.sent_failed);
+    }
+    if totals.there_waited_us + totals.there_lost_us > 0 {
+        let _ = writeln!(
+            out,
+            "{:<11} {} of compiling for {} of waiting; {} waited for nothing",
+            "Elsewhere",
+            text::micros(totals.there_us),
+            text::micros(totals.there_waited_us),
+            text::micros(totals.there_lost_us)
+        );
+    }
+    if !totals.sent_lacked.is_empty() {
+        group(&mut out, "Lacked there at first", &totals.sent_lacked);
     }
     let _ = writeln!(
         out,

@@ -25,6 +25,9 @@ pub(crate) use totals::{Counts, Totals, class, sum};
 /// The version that this program writes; events of a later one are skipped.
 const VERSION: u32 = 1;
 
+/// Of what other machines lacked, so much is written down.
+const LACKED: usize = 100;
+
 /// How an invocation was served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -80,6 +83,15 @@ pub(crate) struct Event {
     /// `failed: ` with the reason why it was compiled here; empty when they were not asked.
     #[serde(skip_serializing_if = "empty")]
     pub(crate) sent: String,
+    /// What they lacked at first: see [`Report::lacked`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lacked: Vec<String>,
+    /// How many files they were sent, the toolchain's not counted.
+    #[serde(skip_serializing_if = "zeroed")]
+    pub(crate) sent_files: u64,
+    /// What another machine's compiler took, where its result was used.
+    #[serde(skip_serializing_if = "zeroed")]
+    pub(crate) there_us: u64,
     /// What the stored execution took, for a hit.
     #[serde(skip_serializing_if = "zeroed")]
     pub(crate) saved_us: u64,
@@ -121,6 +133,8 @@ pub(crate) struct Times {
     #[serde(skip_serializing_if = "zeroed")]
     pub(crate) restore: u64,
     #[serde(skip_serializing_if = "zeroed")]
+    pub(crate) sent: u64,
+    #[serde(skip_serializing_if = "zeroed")]
     pub(crate) run: u64,
     #[serde(skip_serializing_if = "zeroed")]
     pub(crate) store: u64,
@@ -146,6 +160,7 @@ impl Times {
             key: spans.key_us,
             check: spans.check_us,
             restore: spans.restore_us,
+            sent: spans.sent_us,
             run: spans.run_us,
             store: spans.store_us,
             wait: spans.wait_us,
@@ -171,6 +186,9 @@ impl Event {
             faults: report.faults.clone(),
             remote: supplied(report.supplied).into(),
             sent: sent(&report.sent),
+            lacked: report.lacked.iter().take(LACKED).cloned().collect(),
+            sent_files: report.sent_files,
+            there_us: report.there_us,
             ..Self::default()
         };
         match &report.served {

@@ -31,6 +31,14 @@ pub(crate) struct Totals {
     pub(crate) sent: Counts,
     /// Why such units were compiled here.
     pub(crate) sent_failed: Counts,
+    /// What such units lacked there at first: files, variables, and files of the system to be compared.
+    pub(crate) sent_lacked: Counts,
+    /// Microseconds that other machines' compilers took for what was used.
+    pub(crate) there_us: u64,
+    /// Microseconds from sending such units to their end.
+    pub(crate) there_waited_us: u64,
+    /// Microseconds that were waited for other machines before units were compiled here.
+    pub(crate) there_lost_us: u64,
     /// Bytes of outputs that share the store's blocks.
     pub(crate) linked_bytes: u64,
     /// Bytes of outputs that were written.
@@ -66,6 +74,14 @@ impl Totals {
         }
         if !event.sent.is_empty() {
             count(&mut self.sent, class(&event.sent));
+        }
+        if matches!(event.sent.as_str(), "used" | "overtook") {
+            self.there_us = self.there_us.saturating_add(event.there_us);
+            self.there_waited_us = self.there_waited_us.saturating_add(event.us.run);
+        }
+        self.there_lost_us = self.there_lost_us.saturating_add(event.us.sent);
+        for lacked in &event.lacked {
+            count(&mut self.sent_lacked, class(lacked));
         }
         if let Some(why) = event.sent.strip_prefix("failed: ") {
             count(&mut self.sent_failed, class(why));

@@ -41,6 +41,12 @@ fn line(event: &Event) -> String {
     if !event.sent.is_empty() {
         pair(&mut line, "sent", &event.sent);
     }
+    if event.sent_files > 0 {
+        pair(&mut line, "sent_files", &event.sent_files.to_string());
+    }
+    for lacked in &event.lacked {
+        pair(&mut line, "lacked", lacked);
+    }
     let times = &event.us;
     for (name, us) in [
         ("start", times.start),

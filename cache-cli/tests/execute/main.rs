@@ -9,6 +9,9 @@ mod failures;
 #[allow(dead_code, unused_imports, reason = "shared with other tests, which use the rest")]
 mod harness;
 mod inputs;
+mod killed;
+mod pruned;
 mod race;
+mod sight;
 mod support;
 mod words;

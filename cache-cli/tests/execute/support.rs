@@ -20,6 +20,11 @@ pub(crate) fn unsandboxed() -> Option<String> {
     named("LARDER_TEST_REAPI_BUILDGRID")
 }
 
+/// What starts an engine of the test's own; otherwise as [`engine`].
+pub(crate) fn starter() -> Option<String> {
+    named("LARDER_TEST_CASD")
+}
+
 fn named(variable: &str) -> Option<String> {
     let address = env::var(variable).ok();
     if address.is_none() {
@@ -41,6 +46,12 @@ pub(crate) fn lab() -> Lab {
 /// A lab that compiles on this engine whatever it can.
 pub(crate) fn lab_on(engine: &str) -> Lab {
     let lab = lab();
+    // Half a gigabyte of toolchain is read once for all tests, not by the agent of each.
+    let known = Path::new(env!("CARGO_TARGET_TMPDIR")).join("engines");
+    let state = lab.store().join("state-v1");
+    std::fs::create_dir_all(&known).expect("a directory");
+    std::fs::create_dir_all(&state).expect("a directory");
+    std::os::unix::fs::symlink(&known, state.join("engines-v1")).expect("a link");
     lab.set_env("LARDER_EXECUTE", engine);
     lab.set_env("LARDER_EXECUTE_LOCAL", "never");
     lab
@@ -58,6 +69,23 @@ pub(crate) fn all_sent(run: &Run) {
     let sent = sent(run);
     let all = sent.values().all(|sent| sent == "used");
     assert!(all && !sent.is_empty(), "{sent:?}\n{}", run.describe());
+}
+
+/// What was sent of a unit.
+pub(crate) struct Offered {
+    /// How many files, at last.
+    pub(crate) files: usize,
+    /// What was lacking at first.
+    pub(crate) lacked: Vec<String>,
+}
+
+/// What was sent of the unit of this crate name.
+#[track_caller]
+pub(crate) fn offered(run: &Run, name: &str) -> Offered {
+    let mut units = run.events.iter().filter(|event| !event.runs_a_script());
+    let found = units.find(|event| event.name == name && event.result == "miss");
+    let found = found.unwrap_or_else(|| panic!("{name} was not compiled in\n{}", run.describe()));
+    Offered { files: found.sent_files, lacked: found.lacked.clone() }
 }
 
 /// How the unit of this crate name was sent.

@@ -8,6 +8,8 @@ mod upload;
 mod write;
 mod zstd;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -106,4 +108,17 @@ pub struct Uploaded {
     pub blobs: u64,
     /// Their length, uncompressed.
     pub bytes: u64,
+    /// How many of those that were asked for were there already.
+    pub found: u64,
+    /// How long asking and uploading took.
+    pub time: Duration,
+}
+
+impl std::ops::AddAssign for Uploaded {
+    fn add_assign(&mut self, other: Self) {
+        self.blobs += other.blobs;
+        self.bytes += other.bytes;
+        self.found += other.found;
+        self.time += other.time;
+    }
 }

@@ -53,9 +53,7 @@ impl Uploader {
             finished.as_mut().enable();
             match self.claim(tree, blobs) {
                 Next::Bring(claim) => {
-                    let uploaded = self.cas.upload(&claim.blobs).await?;
-                    total.blobs += uploaded.blobs;
-                    total.bytes += uploaded.bytes;
+                    total += self.cas.upload(&claim.blobs).await?;
                     claim.succeed();
                 }
                 Next::Wait => finished.await,

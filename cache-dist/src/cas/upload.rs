@@ -1,6 +1,7 @@
 //! Bringing to an engine what it lacks.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -12,6 +13,7 @@ use crate::{CasDigest, Content, RemoteError, Result};
 const AT_ONCE: usize = 8;
 
 pub(super) async fn missing(cas: &Cas, blobs: &[(CasDigest, Content)]) -> Result<Uploaded> {
+    let began = Instant::now();
     let contents: HashMap<_, _> =
         blobs.iter().map(|(digest, content)| (*digest, content)).collect();
     let digests: Vec<_> = contents.keys().copied().collect();
@@ -20,6 +22,8 @@ pub(super) async fn missing(cas: &Cas, blobs: &[(CasDigest, Content)]) -> Result
     let uploaded = Uploaded {
         blobs: missing.len() as u64,
         bytes: missing.iter().map(|digest| digest.size).sum(),
+        found: digests.len().saturating_sub(missing.len()) as u64,
+        time: Duration::ZERO,
     };
     let parts = batch::divide(missing, limit, |digest| digest.size);
     futures::stream::iter(parts)
@@ -27,7 +31,7 @@ pub(super) async fn missing(cas: &Cas, blobs: &[(CasDigest, Content)]) -> Result
         .buffer_unordered(AT_ONCE)
         .try_collect::<()>()
         .await?;
-    Ok(uploaded)
+    Ok(Uploaded { time: began.elapsed(), ..uploaded })
 }
 
 async fn send(

@@ -12,11 +12,13 @@ mod script;
 mod toolchain;
 mod tree;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use cache_rustc::engine::{Executed, Job};
+use cache_rustc::engine::{Executed, Job, Toolchain};
 
 use crate::{
     Action, Client, Control, Executor, FileDigests, RemoteError, RemoteExecutor, Result, Timings,
@@ -34,15 +36,27 @@ pub struct Spent {
     pub worker: String,
     /// How long it took.
     pub timings: Timings,
+    /// Whether the engine had the result of an earlier run.
+    pub cached: bool,
+    /// Making the tree of inputs took so long, digests of files included.
+    pub tree: Duration,
     /// What had to be brought to the engine.
     pub uploaded: Uploaded,
+    /// What had to be brought of the toolchain, by the first job that needs it.
+    pub toolchain: Uploaded,
+    /// Bytes that came back.
+    pub downloaded: u64,
 }
+
+/// A toolchain that is brought once.
+type Provided = Arc<tokio::sync::OnceCell<()>>;
 
 /// Compiles units on an engine.
 #[derive(Debug)]
 pub struct RustcExecutor {
     client: Client,
-    executor: Arc<dyn Executor>,
+    executor: RemoteExecutor,
+    toolchains: Mutex<HashMap<Toolchain, Provided>>,
     digests: FileDigests,
     /// For what `sha256sum` checks there, whatever the engine's own function is.
     sums: FileDigests,
@@ -61,7 +75,8 @@ impl RustcExecutor {
         let function = client.capabilities().await?.digest_function;
         let memo = directory.join(format!("digests-{function}"));
         Ok(Self {
-            executor: Arc::new(RemoteExecutor::new(client.clone())),
+            executor: RemoteExecutor::new(client.clone()),
+            toolchains: Mutex::default(),
             client,
             digests: FileDigests::load(function, &memo),
             memo,
@@ -82,7 +97,10 @@ impl RustcExecutor {
     /// When there is no answer as to what the compiler does; [`RemoteError::Local`] when an input cannot
     /// be read, or cannot be seen where the engine runs actions.
     pub async fn run(&self, job: &Job, control: &Control) -> Result<(Executed, Spent)> {
+        let toolchain = self.provide(&job.toolchain).await?;
+        let began = Instant::now();
         let (inputs, system) = self.tree(job).await?;
+        let tree = began.elapsed();
         let saved = self.digests.save(&self.memo, self.saved.load(Ordering::Relaxed));
         self.saved.store(saved, Ordering::Relaxed);
         let mut action = Action::new(script::arguments(job)?);
@@ -98,11 +116,43 @@ impl RustcExecutor {
                 "{place} cannot be seen in the engine's sandbox"
             )));
         }
+        let (done, downloaded) = result::read(job, &system, &executed).await?;
         let spent = Spent {
-            worker: executed.worker.clone(),
             timings: executed.timings,
+            cached: executed.cached,
+            tree,
             uploaded: executed.uploaded,
+            toolchain,
+            downloaded,
+            worker: executed.worker,
         };
-        Ok((result::read(job, &system, &executed).await?, spent))
+        Ok((done, spent))
+    }
+
+    /// Whether a toolchain was brought.
+    #[must_use]
+    pub fn has(&self, toolchain: &Toolchain) -> bool {
+        self.provided(toolchain).initialized()
+    }
+
+    fn provided(&self, toolchain: &Toolchain) -> Provided {
+        // Every change is one call: the map is whole even if a panic poisoned the lock.
+        let mut toolchains = self.toolchains.lock().unwrap_or_else(PoisonError::into_inner);
+        toolchains.entry(toolchain.clone()).or_default().clone()
+    }
+
+    /// Brings a toolchain, if that was not done before. Jobs that need it and come meanwhile wait.
+    ///
+    /// # Errors
+    /// [`RemoteError::Local`] for what cannot be read; what uploading meets.
+    pub async fn provide(&self, toolchain: &Toolchain) -> Result<Uploaded> {
+        let mut uploaded = Uploaded::default();
+        let bring = async || {
+            let tree = self.tools(toolchain).await?;
+            uploaded = self.executor.upload(&tree).await?;
+            Ok::<_, RemoteError>(())
+        };
+        self.provided(toolchain).get_or_try_init(bring).await?;
+        Ok(uploaded)
     }
 }

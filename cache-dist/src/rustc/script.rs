@@ -11,8 +11,8 @@ pub(super) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// The exit code of a compile that was not tried.
 pub(super) const REFUSED: i32 = 97;
 /// What the script leaves: the tracer's log, the names where outputs go, the system's files that are
-/// the same, and where the tree was.
-pub(super) const OUTPUTS: [&str; 4] = ["trace", "left", "same", "root"];
+/// the same, where the tree was, and what the compiler took of a processor.
+pub(super) const OUTPUTS: [&str; 5] = ["trace", "left", "same", "root", "times"];
 /// The sums of the system's files here.
 pub(super) const SUMS: &str = "system";
 /// What stands for the tree's place in arguments and variables, before each path that is in the tree.
@@ -38,6 +38,7 @@ for arg do
 done
 env -i "$@"
 code=$?
+times > "$R/larder-run/times"
 ls -A "$R$out" > "$R/larder-run/left"
 [ ! -s "$R/larder-run/system" ] ||
   sha256sum -c "$R/larder-run/system" > "$R/larder-run/same" 2> /dev/null

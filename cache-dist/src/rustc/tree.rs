@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cache_rustc::engine::Job;
+use cache_rustc::engine::{Job, Toolchain};
 
 use super::{OWN, RustcExecutor, script, toolchain};
 use crate::{Directory, InputBuilder, RemoteError, Result};
@@ -41,6 +41,18 @@ impl RustcExecutor {
             sums.iter().map(|(path, sum)| format!("{sum}  {}\n", path.display())).collect();
         builder.bytes(&format!("{OWN}/{}", script::SUMS), lines, false)?;
         Ok((builder.build(), sums.into_keys().collect()))
+    }
+
+    /// The part of the tree that is a toolchain.
+    ///
+    /// # Errors
+    /// As [`tree`](Self::tree).
+    pub(super) async fn tools(&self, toolchain: &Toolchain) -> Result<Arc<Directory>> {
+        let mut builder = InputBuilder::new(self.digests.function());
+        for path in toolchain::files(toolchain).await?.iter().collect::<BTreeSet<_>>() {
+            builder.file(&relative(path)?, self.digests.input(path).await?)?;
+        }
+        Ok(builder.build())
     }
 
     /// The sums of the system's files that matter. One that cannot be read here is not the same there.

@@ -19,6 +19,10 @@ const QUEUED_BY: Duration = Duration::from_millis(200);
 /// Actions that are sent before anything is known.
 const FIRST_WINDOW: f64 = 16.0;
 const LEAST_WINDOW: f64 = 2.0;
+/// Actions that get less of a processor than this share it.
+const CROWDED: f64 = 0.75;
+/// What runs shorter says nothing of that.
+const LONG_ENOUGH: Duration = Duration::from_millis(100);
 
 /// A worker: how fast, and how likely an action gets to it.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +41,8 @@ pub struct Ran<'a> {
     pub cost: Duration,
     /// What the command itself took there.
     pub run: Duration,
+    /// What it would have taken there with nothing beside it; nothing when that is not known.
+    pub alone: Duration,
     /// From sending it to its end, as seen from here.
     pub total: Duration,
     /// For how long the engine had no worker for it.
@@ -59,6 +65,10 @@ pub struct Fleet {
     overhead: f64,
     bytes_per_second: f64,
     window: f64,
+    /// The part of a processor that an action gets, at most 1.
+    share: f64,
+    /// How many actions have ended.
+    measured: usize,
 }
 
 impl Default for Fleet {
@@ -78,6 +88,8 @@ impl Fleet {
             overhead: overhead.as_secs_f64(),
             bytes_per_second: 20e6,
             window: FIRST_WINDOW,
+            share: 1.0,
+            measured: 0,
         }
     }
 
@@ -89,6 +101,18 @@ impl Fleet {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let window = self.window as usize;
         window
+    }
+
+    /// How many actions were measured.
+    #[must_use]
+    pub fn measured(&self) -> usize {
+        self.measured
+    }
+
+    /// Whether actions share processors there, so that one more makes the others slower.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.share < CROWDED
     }
 
     /// Each worker that was measured, with its speed: the time here over the time there.
@@ -107,6 +131,13 @@ impl Fleet {
             worker.speed = worker.speed * KEEP + speed * (1.0 - KEEP);
             worker.share += 1.0;
             self.classify();
+        }
+        self.measured += 1;
+        if !ran.alone.is_zero() && ran.run > LONG_ENOUGH {
+            let share = (ran.alone.as_secs_f64() / ran.run.as_secs_f64()).min(1.0);
+            // The first one tells more than what was assumed.
+            let keep = if self.measured == 1 { 0.0 } else { KEEP };
+            self.share = self.share * keep + share * (1.0 - keep);
         }
         let (bytes, time) = ran.uploaded;
         let own = ran.total.saturating_sub(ran.run + ran.queued + time).as_secs_f64();

@@ -27,6 +27,13 @@ pub struct Report {
     pub supplied: Supplied,
     /// What other machines had to do with it.
     pub sent: Sent,
+    /// What other machines lacked at first and got in a second try: `file: PATH`, `env: NAME`, `system: …`
+    /// for files of the system that had to be compared, `pruned: …` for any of those left out before.
+    pub lacked: Vec<String>,
+    /// How many files were sent along, at last, the toolchain's not counted.
+    pub sent_files: u64,
+    /// Microseconds that another machine compiled it, if that is what was used and it says so.
+    pub there_us: u64,
     /// Where the time went.
     pub spans: Spans,
     /// Bytes that were hard-linked, cloned or copied into the target directory.
@@ -99,7 +106,9 @@ pub struct Spans {
     pub check_us: u64,
     /// Making outputs appear.
     pub restore_us: u64,
-    /// Running the compiler.
+    /// Waiting for other machines before it was compiled here after all.
+    pub sent_us: u64,
+    /// Running the compiler, here or elsewhere.
     pub run_us: u64,
     /// Observing, hashing and storing.
     pub store_us: u64,

@@ -6,7 +6,7 @@
 use super::log::{Record, kind};
 use super::parts::{Errno, FileKind, Injection, OpenFlags, Peer, ValueMark, peer, text};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An event and the process it happened in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,6 +169,35 @@ pub enum Event {
 }
 
 impl Event {
+    /// The path that this is about, whatever came of it; of two, the one that was there before.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Started { exe: path, .. }
+            | Self::Opened { path, .. }
+            | Self::Stat { path, .. }
+            | Self::Checked { path, .. }
+            | Self::Listed { path, .. }
+            | Self::Walked { path }
+            | Self::LinkRead { path, .. }
+            | Self::Resolved { path, .. }
+            | Self::Exec { path, .. }
+            | Self::DlOpen { path }
+            | Self::Loaded { path }
+            | Self::Renamed { from: path, .. }
+            | Self::HardLinked { from: path, .. }
+            | Self::Symlinked { path, .. }
+            | Self::Removed { path }
+            | Self::DirMade { path }
+            | Self::Truncated { path }
+            | Self::DirChanged { path } => Some(path),
+            Self::EnvRead { .. }
+            | Self::ExecFailed { .. }
+            | Self::Connected { .. }
+            | Self::Blind { .. } => None,
+        }
+    }
+
     /// What a record tells; `None` if the record makes no sense.
     pub(super) fn from_record(r: &Record<'_>) -> Option<Self> {
         let path = || PathBuf::from(text(r.path));

@@ -1,6 +1,8 @@
-//! `cargo xtask bench`: whole builds, the cost of one hit, edits, several builds at once, and remotes.
+//! `cargo xtask bench`: whole builds, the cost of one hit, edits, several builds at once, remotes, and
+//! engines.
 
 mod edits;
+mod execute;
 mod hit;
 mod remote;
 mod rounds;
@@ -36,6 +38,8 @@ struct Options {
     keep: bool,
     /// How many edits.
     edits: NonZeroUsize,
+    /// With an engine: which builds.
+    parts: execute::Parts,
     /// The source that is edited, as a path in the subject.
     file: Option<PathBuf>,
 }
@@ -49,6 +53,7 @@ enum What {
     Six,
     Remote,
     Faults,
+    Execute,
 }
 
 /// Runs the task with the rest of its command line.
@@ -65,6 +70,7 @@ pub(crate) fn main(mut arguments: lexopt::Parser) -> Result<ExitCode> {
         json: None,
         keep: false,
         edits: NonZeroUsize::new(20).context("20 is not 0")?,
+        parts: execute::Parts::All,
         file: None,
     };
     while let Some(argument) = arguments.next()? {
@@ -75,6 +81,7 @@ pub(crate) fn main(mut arguments: lexopt::Parser) -> Result<ExitCode> {
             Arg::Value(what) if what == "six" => options.what = What::Six,
             Arg::Value(what) if what == "remote" => options.what = What::Remote,
             Arg::Value(what) if what == "faults" => options.what = What::Faults,
+            Arg::Value(what) if what == "execute" => options.what = What::Execute,
             Arg::Long("edits") => options.edits = arguments.value()?.parse()?,
             Arg::Long("file") => options.file = Some(arguments.value()?.into()),
             Arg::Long("subject") => options.subjects.push(arguments.value()?.string()?),
@@ -89,6 +96,8 @@ pub(crate) fn main(mut arguments: lexopt::Parser) -> Result<ExitCode> {
             Arg::Long("larder") => options.larder = Some(arguments.value()?.into()),
             Arg::Long("json") => options.json = Some(arguments.value()?.into()),
             Arg::Long("keep") => options.keep = true,
+            Arg::Long("race-only") => options.parts = execute::Parts::Race,
+            Arg::Long("there-only") => options.parts = execute::Parts::There,
             other => return Err(other.unexpected().into()),
         }
     }
@@ -114,12 +123,17 @@ fn builds(options: &Options, binary: PathBuf) -> Result<()> {
         What::Edits => &["self"],
         What::Six | What::Faults => &["fd-find"],
         What::Remote => &["eza"],
+        What::Execute => &["eza", "self"],
     };
     let usual: Vec<String> = usual.iter().map(|&name| name.to_owned()).collect();
     let subjects = if options.subjects.is_empty() { &usual } else { &options.subjects };
     let mut report = Vec::new();
     for spec in subjects {
-        let scratch = Scratch::new("bench", options.keep)?;
+        let scratch = match options.what {
+            // A sandbox has a `/tmp` of its own, so what is below it here is not seen there.
+            What::Execute => Scratch::below(Path::new("/var/tmp"), "bench", options.keep)?,
+            _ => Scratch::new("bench", options.keep)?,
+        };
         let subject = Subject::obtain(spec, scratch.path())?;
         report.push(measured(options, spec, &subject, &tools, scratch.path())?);
     }
@@ -162,6 +176,16 @@ fn measured(
             };
             remote::print(title, &rows);
             remote::json(title, &rows)
+        }
+        What::Execute => {
+            let builds = execute::run(
+                subject,
+                larder,
+                (options.runs.map_or(1, NonZeroUsize::get), options.parts),
+                scratch,
+            )?;
+            execute::print(title, &builds);
+            execute::json(title, &builds)
         }
         What::Six => {
             let samples = six::run(subject, larder, runs, scratch)?;

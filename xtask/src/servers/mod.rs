@@ -10,6 +10,7 @@
 //! | `LARDER_TEST_AZURE`  | Azurite, as Azure Blob   | container `larder` of the emulator's account |
 //! | `LARDER_TEST_WEBDAV` | nginx, as WebDAV         | nothing; `/private/` is for `larder`/`secret` |
 //! | `LARDER_TEST_REAPI`  | buildbox-casd, for remote execution | nothing; `/usr`, `/bin`, `/lib` and `/lib64` in its sandboxes are this machine's |
+//! | `LARDER_TEST_CASD`   | none: a script that becomes such an engine, on a port and with a directory | |
 //! | `LARDER_TEST_REAPI_BUILDGRID` | BuildGrid, for remote execution | instance `main`; workers run actions unsandboxed, each in a directory with a random name |
 
 mod azurite;
@@ -59,6 +60,7 @@ impl Servers {
             azurite::start(&place, data.path()).context("Azurite")?,
             nginx::start(data.path()).context("nginx")?,
             casd::start(&place, data.path()).context("buildbox-casd")?,
+            casd::starter(&place, data.path()).context("buildbox-casd")?,
             buildgrid::start(&place, data.path()).context("BuildGrid")?,
         ];
         Ok(Self { running, _data: data })
@@ -72,6 +74,17 @@ impl Servers {
         let place = Place::new(repo::target_directory()?.join("servers"))?;
         let data = process::Scratch::new(&place)?;
         let running = vec![weed::start(&place, data.path()).context("SeaweedFS")?];
+        Ok(Self { running, _data: data })
+    }
+
+    /// Installs and starts an engine for remote execution alone, with nothing in it.
+    ///
+    /// # Errors
+    /// As [`Servers::start`].
+    pub(crate) fn only_reapi() -> Result<Self> {
+        let place = Place::new(repo::target_directory()?.join("servers"))?;
+        let data = process::Scratch::new(&place)?;
+        let running = vec![casd::start(&place, data.path()).context("buildbox-casd")?];
         Ok(Self { running, _data: data })
     }
 

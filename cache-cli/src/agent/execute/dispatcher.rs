@@ -22,7 +22,10 @@ pub(crate) struct AgentDispatcher {
 impl AgentDispatcher {
     /// For an engine; `None` when this program's own file cannot be found.
     pub(crate) fn new(engine: ExecuteSettings, local: Local) -> Option<Self> {
-        Some(Self { client: Client::of_engine(engine).ok()?, local })
+        let client = Client::of_engine(engine).ok()?;
+        // Who wants to see what can be compiled there does not mind an agent that is slow to start.
+        let client = if local == Local::Never { client.patient() } else { client };
+        Some(Self { client, local })
     }
 }
 
@@ -88,5 +91,6 @@ fn read(scratch: &std::path::Path, came: Came) -> io::Result<Executed> {
         left: names.map(<[u8]>::to_vec).collect(),
         system: came.system,
         run_us: came.run_us,
+        alone_us: came.alone_us,
     })
 }

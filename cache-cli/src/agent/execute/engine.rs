@@ -1,19 +1,25 @@
 //! One engine, as the agent has it open.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cache_dist::schedule::{Fleet, Ran, Unit};
+use cache_dist::schedule::Ran;
 use cache_dist::{Client, Control, ReapiConfig, RemoteError, RustcExecutor};
-use cache_rustc::engine::{Executed, Job};
-use tokio::sync::{OnceCell, Semaphore};
+use cache_rustc::engine::{Executed, Job, Toolchain};
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::super::ask::Conversation;
 use super::super::protocol::{Came, Reply};
 use super::super::remote::locked;
+use super::super::server::LOW;
+use super::figures::Figures;
+use super::worth::Worth;
 use crate::config::ExecuteSettings;
 
 /// Units that are in flight at once; cargo has hundreds in a large workspace.
@@ -21,12 +27,6 @@ const AT_ONCE: usize = 64;
 /// How long an engine that could not be used is left alone; doubled each time.
 const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-
-/// What a unit is taken to cost of which nothing is known.
-const UNKNOWN: Duration = Duration::from_millis(500);
-/// What takes so many times longer there holds up what waits for it more than the core is worth that
-/// gets free here.
-const SLOWER: u32 = 2;
 
 /// Leaves an engine alone for a while that could not be used.
 #[derive(Debug, Default)]
@@ -37,12 +37,14 @@ struct Breaker {
 }
 
 impl Breaker {
-    fn is_open(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() < until)
+    /// Why the engine is left alone now, if it is.
+    fn open(&self) -> Option<String> {
+        let until = self.until.filter(|until| Instant::now() < *until);
+        until.map(|_| self.why.clone())
     }
 
     fn failed(&mut self, why: String) {
-        if self.is_open() {
+        if self.open().is_some() {
             return; // others that were under way
         }
         let pause = PAUSE * 2_u32.pow(self.failures.min(8));
@@ -59,7 +61,10 @@ pub(super) struct Engine {
     executor: OnceCell<RustcExecutor>,
     slots: Semaphore,
     breaker: Mutex<Breaker>,
-    fleet: Mutex<Fleet>,
+    worth: Mutex<Worth>,
+    /// Toolchains that are being brought, or why they cannot be.
+    preparing: Mutex<HashMap<Toolchain, Option<String>>>,
+    figures: Mutex<Figures>,
 }
 
 impl Engine {
@@ -79,7 +84,9 @@ impl Engine {
             executor: OnceCell::new(),
             slots: Semaphore::new(AT_ONCE),
             breaker: Mutex::default(),
-            fleet: Mutex::default(),
+            worth: Mutex::default(),
+            preparing: Mutex::default(),
+            figures: Mutex::default(),
         })
     }
 
@@ -87,32 +94,74 @@ impl Engine {
     ///
     /// # Errors
     /// What the connection says.
-    pub(super) async fn execute(&self, job: &Job, talk: &mut Conversation) -> io::Result<()> {
-        let nothing = |why: String| Reply::Nothing { why };
-        if locked(&self.breaker).is_open() {
-            let why = format!("engine-away: {}", locked(&self.breaker).why);
-            return talk.say(&nothing(why)).await;
-        }
-        let Ok(_slot) = self.slots.try_acquire() else {
-            return talk.say(&nothing("engine-full".into())).await;
+    pub(super) async fn execute(
+        self: &Arc<Self>,
+        job: &Job,
+        talk: &mut Conversation,
+    ) -> io::Result<()> {
+        let _slot = match self.take(job) {
+            Ok(slot) => slot,
+            Err(why) => {
+                locked(&self.figures).refused(&why);
+                return talk.say(&Reply::Nothing { why }).await;
+            }
         };
-        if let Err(why) = self.is_worth(job) {
-            return talk.say(&nothing(why)).await;
-        }
         talk.say(&Reply::Done).await?;
+        let began = Instant::now();
         let result = tokio::select! {
             result = self.run(job) => result,
             // Dropped with it, the action is given up on the engine too.
-            () = talk.closed() => return Ok(()),
+            () = talk.closed() => {
+                locked(&self.figures).given_up();
+                locked(&self.worth).fleet.gave_up(cost(job), began.elapsed());
+                return Ok(());
+            }
         };
-        let reply = match result.map_err(|error| self.reason(&error)) {
-            Ok(executed) => match write(job, executed) {
-                Ok(came) => Reply::Executed(Box::new(came)),
-                Err(error) => nothing(format!("scratch: {error}")),
-            },
-            Err(why) => nothing(why),
+        let came = result
+            .map_err(|error| self.reason(&error))
+            .and_then(|executed| write(job, executed).map_err(|error| format!("scratch: {error}")));
+        let reply = match came {
+            Ok(came) => Reply::Executed(Box::new(came)),
+            Err(why) => {
+                locked(&self.figures).failed(&why);
+                Reply::Nothing { why }
+            }
         };
         talk.say(&reply).await
+    }
+
+    /// Makes room for a job.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    fn take(self: &Arc<Self>, job: &Job) -> Result<SemaphorePermit<'_>, String> {
+        if let Some(why) = locked(&self.breaker).open() {
+            return Err(format!("engine-away: {why}"));
+        }
+        let slot = self.slots.try_acquire().map_err(|_| "engine-full".to_owned())?;
+        if job.always {
+            return Ok(slot);
+        }
+        if !self.executor.get().is_some_and(|executor| executor.has(&job.toolchain)) {
+            return Err(self.prepare(&job.toolchain));
+        }
+        let mut worth = locked(&self.worth);
+        let cost = job.cost_us.map(Duration::from_micros);
+        worth.judge(cost, self.in_flight().saturating_sub(1))?;
+        worth.sent();
+        drop(worth);
+        Ok(slot)
+    }
+
+    /// How things are, as JSON: times in microseconds, sizes in bytes.
+    pub(super) fn status(&self) -> Value {
+        let worth = locked(&self.worth);
+        let mut status = locked(&self.figures).json(&worth.fleet);
+        status["in_flight"] = self.in_flight().into();
+        status["at_once"] = worth.at_once().min(AT_ONCE).into();
+        drop(worth);
+        status["trouble"] = locked(&self.breaker).open().into();
+        status
     }
 
     /// Units of ours that the engine has.
@@ -120,43 +169,75 @@ impl Engine {
         AT_ONCE.saturating_sub(self.slots.available_permits())
     }
 
-    /// Whether the engine is expected to be of any use for a job.
-    ///
-    /// # Errors
-    /// Why not.
-    fn is_worth(&self, job: &Job) -> Result<(), String> {
-        if job.always {
-            return Ok(());
+    /// Has a toolchain brought while no unit waits for it, on a thread of low priority: a compile must
+    /// not notice. Says why units stay here meanwhile.
+    fn prepare(self: &Arc<Self>, toolchain: &Toolchain) -> String {
+        let under_way = "not-ready: the engine is being given the toolchain".to_owned();
+        let mut preparing = locked(&self.preparing);
+        if let Some(state) = preparing.get(toolchain) {
+            return state.clone().unwrap_or(under_way);
         }
-        let fleet = locked(&self.fleet);
-        if self.in_flight() > fleet.window() {
-            return Err("not-worth: the engine has enough to do".into());
+        preparing.insert(toolchain.clone(), None);
+        drop(preparing);
+        let (engine, toolchain, runtime) = (self.clone(), toolchain.clone(), Handle::current());
+        let work = move || {
+            // On Linux this is the thread's own (nice(2), "C library/kernel differences").
+            let _ = rustix::process::nice(LOW);
+            runtime.block_on(engine.provide(toolchain));
+        };
+        // Without a thread there is no engine.
+        let _ = std::thread::Builder::new().name("toolchain".into()).spawn(work);
+        under_way
+    }
+
+    async fn provide(&self, toolchain: Toolchain) {
+        let provided = match self.executor().await {
+            Ok(executor) => executor.provide(&toolchain).await,
+            Err(error) => Err(error),
+        };
+        let mut preparing = locked(&self.preparing);
+        match provided {
+            Ok(uploaded) => locked(&self.figures).toolchain(uploaded),
+            // What is wrong here stays so.
+            Err(error @ RemoteError::Local(_)) => {
+                preparing.insert(toolchain, Some(self.reason(&error)));
+                return;
+            }
+            Err(error) => drop(self.reason(&error)),
         }
-        let cost = job.cost_us.map_or(UNKNOWN, Duration::from_micros);
-        let there = fleet.expected(&Unit { cost, ..Unit::default() });
-        if there > cost * SLOWER {
-            let ms = |time: Duration| time.as_millis();
-            return Err(format!("not-worth: {} ms there, {} here", ms(there), ms(cost)));
-        }
-        Ok(())
+        preparing.remove(&toolchain);
+    }
+
+    async fn executor(&self) -> Result<&RustcExecutor, RemoteError> {
+        let open = || RustcExecutor::new(self.client.clone(), &self.dir);
+        self.executor.get_or_try_init(open).await
     }
 
     async fn run(&self, job: &Job) -> Result<Executed, RemoteError> {
         let (began, in_flight) = (Instant::now(), self.in_flight());
-        let executor =
-            self.executor.get_or_try_init(|| RustcExecutor::new(self.client.clone(), &self.dir));
-        let executor = executor.await?;
+        let executor = self.executor().await?;
         let (executed, spent) = executor.run(job, &Control::new()).await?;
-        locked(&self.fleet).ran(&Ran {
-            worker: &spent.worker,
-            cost: job.cost_us.map_or(Duration::ZERO, Duration::from_micros),
-            run: spent.timings.run.unwrap_or_default(),
-            total: began.elapsed(),
-            queued: spent.timings.queued.unwrap_or_default(),
-            // How long that took is not told apart.
-            uploaded: (0, Duration::ZERO),
-            in_flight,
-        });
+        let (bytes, time) = (
+            spent.uploaded.bytes + spent.toolchain.bytes,
+            spent.uploaded.time + spent.toolchain.time,
+        );
+        // A result of an earlier run tells nothing of now.
+        if !spent.cached {
+            let alone = Duration::from_micros(executed.alone_us.unwrap_or(0));
+            // What it takes there with nothing beside it is the best guess where nothing is known.
+            let cost = if job.cost_us.is_some() { cost(job) } else { alone };
+            locked(&self.worth).fleet.ran(&Ran {
+                worker: &spent.worker,
+                cost,
+                alone,
+                run: spent.timings.run.unwrap_or_default(),
+                total: began.elapsed(),
+                queued: spent.timings.queued.unwrap_or_default(),
+                uploaded: (bytes, time),
+                in_flight,
+            });
+        }
+        locked(&self.figures).done(&spent, began.elapsed());
         let mut breaker = locked(&self.breaker);
         breaker.failures = 0;
         Ok(executed)
@@ -177,6 +258,11 @@ impl Engine {
     }
 }
 
+/// What a job takes on this machine; nothing when that is not known.
+fn cost(job: &Job) -> Duration {
+    job.cost_us.map_or(Duration::ZERO, Duration::from_micros)
+}
+
 /// Puts what came into files, for the one who asked.
 fn write(job: &Job, executed: Executed) -> io::Result<Came> {
     let put = |name: &str, bytes: &[u8]| fs::write(job.scratch.join(name), bytes);
@@ -194,5 +280,6 @@ fn write(job: &Job, executed: Executed) -> io::Result<Came> {
         outputs: executed.outputs.into_keys().collect(),
         system: executed.system,
         run_us: executed.run_us,
+        alone_us: executed.alone_us,
     })
 }

@@ -2,6 +2,8 @@
 
 mod dispatcher;
 mod engine;
+mod figures;
+mod worth;
 
 use std::collections::HashMap;
 use std::io;
@@ -40,7 +42,13 @@ impl Engines {
         };
         match ask {
             Ask::Execute(job) => engine.execute(&job, talk).await,
-            _ => talk.say(&Reply::Nothing { why: "an engine only executes".into() }).await,
+            Ask::Status => talk.say(&Reply::Status(engine.status())).await,
+            _ => {
+                talk.say(&Reply::Nothing {
+                    why: "an engine is asked to execute, or how it is".into(),
+                })
+                .await
+            }
         }
     }
 

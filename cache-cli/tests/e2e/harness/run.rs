@@ -22,6 +22,10 @@ pub(crate) struct Event {
     pub(crate) not_stored: String,
     /// What other machines had to do with it.
     pub(crate) sent: String,
+    /// How many files they were sent.
+    pub(crate) sent_files: usize,
+    /// What they lacked at first.
+    pub(crate) lacked: Vec<String>,
     /// The whole line.
     pub(crate) line: String,
 }
@@ -196,6 +200,8 @@ impl Event {
                 "reason" => event.reason = value,
                 "not_stored" => event.not_stored = value,
                 "sent" => event.sent = value,
+                "sent_files" => event.sent_files = value.parse().expect("a number"),
+                "lacked" => event.lacked.push(value),
                 _ => {}
             }
             rest = after;

@@ -50,6 +50,14 @@ impl RemoteExecutor {
         &self.client
     }
 
+    /// Brings inputs before an action needs them.
+    ///
+    /// # Errors
+    /// As [`Cas::upload`].
+    pub async fn upload(&self, inputs: &Directory) -> Result<Uploaded> {
+        self.uploader.bring(inputs, &[]).await
+    }
+
     async fn run(
         &self,
         action: &Action,
@@ -88,9 +96,7 @@ impl RemoteExecutor {
         let (mut losses, mut tries, mut lookup) = (0, 0, action.lookup);
         loop {
             control.tell(Stage::Uploading);
-            let brought = self.bring(encoded, inputs).await?;
-            uploaded.blobs += brought.blobs;
-            uploaded.bytes += brought.bytes;
+            uploaded += self.bring(encoded, inputs).await?;
             let request = Request { client: &self.client, action, encoded, lookup, control };
             let response = match self.attempt(&request, inputs, &mut losses, &mut tries).await? {
                 Attempt::Again => continue,

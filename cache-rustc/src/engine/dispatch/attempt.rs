@@ -1,5 +1,6 @@
 //! One unit's try to be compiled elsewhere: a job, and a second one if the first lacked something.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +53,10 @@ pub(super) struct Attempt<'a> {
     cancel: Arc<Mutex<Cancel>>,
     cancelled: Arc<AtomicBool>,
     rounds: u32,
+    /// What was left out of a job that failed, maybe for that.
+    missed: BTreeSet<PathBuf>,
+    /// What earlier rounds lacked, for the report.
+    pub(super) lacked: Vec<String>,
     /// What came back and may be used.
     pub(super) checked: Option<Checked>,
     /// Why nothing did.
@@ -102,6 +107,8 @@ impl<'a> Attempt<'a> {
             cancel,
             cancelled: Arc::default(),
             rounds: 1,
+            missed: BTreeSet::new(),
+            lacked: Vec::new(),
             checked: None,
             failed: None,
         })
@@ -111,6 +118,11 @@ impl<'a> Attempt<'a> {
     pub(super) fn mode(&self) -> u32 {
         use std::os::unix::fs::MetadataExt;
         self.scratch.started().map_or(0o644, |marker| marker.mode() & 0o777)
+    }
+
+    /// How many files were sent along.
+    pub(super) fn files(&self) -> u64 {
+        self.job.files.len() as u64
     }
 
     /// Notes why the unit's kind has to be compiled here.
@@ -150,12 +162,19 @@ impl<'a> Attempt<'a> {
         let check = Check { unit, job, engine, scratch };
         match check.check(executed) {
             Ok(checked) => {
+                if self.learned.spare(self.unit, &checked.unread, &self.missed) {
+                    self.learned.keep(self.unit, &self.engine.options().state_dir);
+                }
                 self.checked = Some(checked);
                 Some(News::Here)
             }
             Err(Doubt::Lacks(lacked)) if self.rounds < ROUNDS => {
-                if !self.learned.add(&lacked, &self.job) {
+                if !self.learned.add(&lacked, self.unit, &self.job) {
                     return Some(self.stays(format!("lacks: {lacked:?}")));
+                }
+                self.lacked.extend(lacked.lines());
+                if lacked.pruned {
+                    self.missed.clone_from(&self.job.pruned);
                 }
                 match self.again() {
                     Ok(()) => None,

@@ -33,6 +33,8 @@ pub(in super::super) struct Checked {
     pub(in super::super) info: Option<DepInfo>,
     /// What it depends on.
     pub(in super::super) facts: Vec<Fact>,
+    /// Files that were sent and that nothing looked at.
+    pub(super) unread: BTreeSet<PathBuf>,
 }
 
 /// Why something may not be used.
@@ -76,6 +78,10 @@ impl Check<'_> {
         if !lacked.is_empty() {
             return Err(Doubt::Lacks(lacked));
         }
+        if executed.exit_code != 0 && !self.job.pruned.is_empty() {
+            // What a library needs of others is not asked for by name.
+            return Err(Doubt::Lacks(Lacked { pruned: true, ..Lacked::default() }));
+        }
         if executed.exit_code != 0 {
             return Err(Doubt::No(format!("failed: exit code {}", executed.exit_code)));
         }
@@ -99,7 +105,25 @@ impl Check<'_> {
         let started = self.scratch.started()?;
         let guard = Guard::new(&started, &self.unit.externs);
         let facts = observe::observe(self.unit, &env, &trace, info.as_ref(), &world, &guard, ours)?;
-        Ok(Checked { executed, info, facts })
+        let unread = self.unread(&trace, &sights, info.as_ref());
+        Ok(Checked { executed, info, facts, unread })
+    }
+
+    /// Files that were sent and that nothing looked at, nor at the names in their directory.
+    fn unread(&self, trace: &Trace, sights: &Sights, info: Option<&DepInfo>) -> BTreeSet<PathBuf> {
+        let sources = info.iter().flat_map(|info| &info.files);
+        let sources = sources.map(|path| self.unit.place.absolute(Path::new(&os(path))));
+        let seen: BTreeSet<PathBuf> =
+            (trace.events().filter_map(Event::path).map(Path::to_path_buf))
+                .chain(sights.read.iter().chain(&sights.loaded).cloned())
+                .chain(sources)
+                .map(|path| lexically_plain(&path))
+                .collect();
+        let listed: Vec<&Path> = sights.listed_paths().collect();
+        let unread = self.job.files.iter().filter(|path| {
+            !seen.contains(*path) && !listed.iter().any(|dir| path.starts_with(dir))
+        });
+        unread.cloned().collect()
     }
 
     /// What was not there, or may have been another.
@@ -167,6 +191,10 @@ impl Check<'_> {
                 .collect();
             let entries = std::fs::read_dir(dir).map_err(|_| doubt())?;
             let here: BTreeSet<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+            if here != there && self.job.pruned.iter().any(|path| path.starts_with(dir)) {
+                let files = self.job.pruned.iter().filter(|path| path.starts_with(dir)).cloned();
+                return Err(Doubt::Lacks(Lacked { files: files.collect(), ..Lacked::default() }));
+            }
             if here != there {
                 return Err(doubt());
             }

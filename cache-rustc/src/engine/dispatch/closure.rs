@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use cache_core::Hasher;
 
 use super::super::unit::Unit;
+use super::macros;
 use crate::args::SearchKind;
 
 /// Notes what a unit needs. Trouble means that too much is taken to be needed.
@@ -52,8 +53,8 @@ fn place(state_dir: &Path, stem: &Path) -> PathBuf {
     state_dir.join("deps-v1").join(name)
 }
 
-/// The libraries that a unit may read: those that its arguments name, with all that they need. For
-/// what nothing is known of, whatever lies in the directories that are searched.
+/// The libraries that a unit may read: those that its arguments name, with all that they need, and
+/// their sources that define macros. For what nothing is known of, whatever lies in the directories that are searched.
 pub(super) fn libraries(unit: &Unit, state_dir: &Path) -> BTreeSet<PathBuf> {
     let mut stems = BTreeSet::new();
     let mut next: Vec<PathBuf> = unit.externs.iter().map(|(path, _)| stem(path)).collect();
@@ -75,6 +76,9 @@ pub(super) fn libraries(unit: &Unit, state_dir: &Path) -> BTreeSet<PathBuf> {
     }
     let links = unit.args.links();
     files.extend(stems.iter().flat_map(|stem| forms(stem, links)));
+    let cwd = &unit.place.cwd;
+    let sources = stems.iter().flat_map(|stem| macros::sources(stem, cwd, state_dir));
+    files.extend(sources.filter(|path| path.is_file()));
     files
 }
 

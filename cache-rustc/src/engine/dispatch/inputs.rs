@@ -17,6 +17,8 @@ const MOST: usize = 4096;
 pub(super) struct Inputs {
     pub(super) files: BTreeSet<PathBuf>,
     pub(super) directories: BTreeSet<PathBuf>,
+    /// Files that are not sent, since nothing looked at them the last time.
+    pub(super) pruned: BTreeSet<PathBuf>,
 }
 
 /// What a unit may read: its package, what its build script made, the libraries it needs, what its
@@ -48,6 +50,7 @@ pub(super) fn of(unit: &Unit, learned: &Learned, state_dir: &Path) -> Result<Inp
             }
         }
     }
+    inputs.prune(unit, learned);
     inputs.files.extend(learned.files.iter().filter(|path| path.is_file()).cloned());
     inputs.directories.insert(unit.place.cwd.clone());
     inputs.directories.extend(unit.args.incremental.iter().map(|dir| unit.place.absolute(dir)));
@@ -64,6 +67,19 @@ pub(super) fn is_system(path: &Path) -> bool {
 }
 
 impl Inputs {
+    /// Leaves out what nothing looked at the last time, but for what the arguments name. Directories
+    /// stay: what is looked for in them shows.
+    fn prune(&mut self, unit: &Unit, learned: &Learned) {
+        if learned.unread.is_empty() {
+            return;
+        }
+        let root = unit.place.absolute(&unit.args.input);
+        let named = |path: &PathBuf| *path == root || unit.externs.iter().any(|(e, _)| e == path);
+        let spared = |path: &PathBuf| learned.spares(unit, path) && !named(path);
+        let (pruned, files) = std::mem::take(&mut self.files).into_iter().partition(spared);
+        (self.pruned, self.files) = (pruned, files);
+    }
+
     /// Adds all files below a directory, but for target directories and what git keeps.
     fn tree(&mut self, unit: &Unit, dir: &Path) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("inputs: {}: {error}", dir.display());

@@ -53,6 +53,7 @@ pub(super) fn of(
         roots: unit.place.roots.iter().map(|(_, root)| os(root).into()).collect(),
         files: inputs.files,
         directories: inputs.directories,
+        pruned: inputs.pruned,
         toolchain: Toolchain {
             home: unit.toolchain.clone(),
             rustc: rustc.clone(),

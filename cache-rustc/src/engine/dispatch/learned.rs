@@ -17,6 +17,8 @@ use super::{Job, Sent};
 
 /// Files that were needed are few; a file that has more of them is begun anew.
 const MOST: usize = 512;
+/// As many as a package may have.
+const MOST_UNREAD: usize = 4096;
 
 /// What is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,10 @@ pub(super) struct Learned {
     pub(super) files: BTreeSet<PathBuf>,
     /// Files of the system that it reads.
     pub(super) system: BTreeSet<PathBuf>,
+    /// Templates of files that were offered and that nothing looked at. They need not be sent.
+    pub(super) unread: BTreeSet<String>,
+    /// It needs files that nothing is seen to look at, so all are sent.
+    pub(super) whole: bool,
     /// Why it has to be compiled here.
     pub(super) local: Option<String>,
     /// Microseconds that it takes.
@@ -51,6 +57,8 @@ impl Learned {
                 "env" => drop(learned.env.insert(rest.to_owned())),
                 "file" => drop(learned.files.insert(rest.into())),
                 "system" => drop(learned.system.insert(rest.into())),
+                "unread" => drop(learned.unread.insert(rest.to_owned())),
+                "whole" => learned.whole = true,
                 "local" => learned.local = Some(rest.to_owned()),
                 "cost" => learned.cost_us = rest.parse().ok(),
                 _ => {}
@@ -84,6 +92,8 @@ impl Learned {
         let shown = |path: &PathBuf| path.to_str().map(str::to_owned);
         self.files.iter().take(MOST).filter_map(shown).for_each(|path| line("file", &path));
         self.system.iter().take(MOST).filter_map(shown).for_each(|path| line("system", &path));
+        self.unread.iter().take(MOST_UNREAD).for_each(|path| line("unread", path));
+        self.whole.then_some("yes").iter().for_each(|yes| line("whole", yes));
         self.local.iter().for_each(|why| line("local", why));
         self.cost_us.iter().for_each(|cost| line("cost", &cost.to_string()));
         let _ = path.parent().map_or(Ok(()), fs::create_dir_all);
@@ -93,9 +103,39 @@ impl Learned {
         }
     }
 
+    /// Whether a file need not be sent.
+    pub(super) fn spares(&self, unit: &Unit, path: &Path) -> bool {
+        !self.whole && self.unread.contains(&unit.place.template(path).to_string())
+    }
+
+    /// Takes in what a job that came out well did not look at, after one that failed without these, if
+    /// one did. Whether anything of it is new.
+    pub(super) fn spare(
+        &mut self,
+        unit: &Unit,
+        unread: &BTreeSet<PathBuf>,
+        missed: &BTreeSet<PathBuf>,
+    ) -> bool {
+        let known = self.unread.len();
+        if !missed.is_empty() && missed.is_subset(unread) {
+            self.whole = true;
+            return true;
+        }
+        // What once was lacking is sent from then on, or two units of one kind would take turns.
+        let unread = unread.iter().filter(|path| !self.files.contains(*path));
+        self.unread.extend(unread.map(|path| unit.place.template(path).to_string()));
+        self.unread.len() > known
+    }
+
     /// Takes in what a job lacked. Whether anything of it is new.
-    pub(super) fn add(&mut self, lacked: &Lacked, job: &Job) -> bool {
+    pub(super) fn add(&mut self, lacked: &Lacked, unit: &Unit, job: &Job) -> bool {
         let known = self.clone();
+        if lacked.pruned {
+            self.unread.clear();
+        }
+        for path in &lacked.files {
+            self.unread.remove(&unit.place.template(path).to_string());
+        }
         self.env.extend(lacked.env.iter().filter(|name| !job.env.contains_key(*name)).cloned());
         self.files.extend(lacked.files.iter().filter(|path| !job.files.contains(*path)).cloned());
         self.system.extend(lacked.system.iter().cloned());
@@ -112,11 +152,23 @@ pub(super) struct Lacked {
     pub(super) files: BTreeSet<PathBuf>,
     /// Files of the system of which it was not asked whether they are the same.
     pub(super) system: BTreeSet<PathBuf>,
+    /// Nobody knows which of the files that were not sent as nothing had looked at them before.
+    pub(super) pruned: bool,
 }
 
 impl Lacked {
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// A line for each thing; one for all files of the system.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        let env = self.env.iter().map(|name| format!("env: {name}"));
+        let files = self.files.iter().map(|path| format!("file: {}", path.display()));
+        let system = self.system.len();
+        let system = (system > 0).then(|| format!("system: {system} files to be compared"));
+        let pruned = self.pruned.then(|| "pruned: any".to_owned());
+        env.chain(files).chain(system).chain(pruned)
     }
 }
 

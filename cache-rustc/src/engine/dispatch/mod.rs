@@ -14,6 +14,7 @@ mod deliver;
 mod inputs;
 mod job;
 mod learned;
+mod macros;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,6 +94,9 @@ pub struct Job {
     pub roots: BTreeSet<PathBuf>,
     /// Files to be found there.
     pub files: BTreeSet<PathBuf>,
+    /// Files that were left out, since the last compile of the kind looked at none of them.
+    #[serde(skip)]
+    pub pruned: BTreeSet<PathBuf>,
     /// Directories to be found there, whatever is in them.
     pub directories: BTreeSet<PathBuf>,
     /// The compiler.
@@ -114,7 +118,7 @@ pub struct Job {
 }
 
 /// What a job needs of a toolchain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Toolchain {
     /// Its directory.
     pub home: PathBuf,
@@ -152,4 +156,6 @@ pub struct Executed {
     pub system: BTreeSet<PathBuf>,
     /// Microseconds that the compiler ran, as far as that is known.
     pub run_us: Option<u64>,
+    /// Microseconds that it would have run there with nothing beside it, as far as that is known.
+    pub alone_us: Option<u64>,
 }

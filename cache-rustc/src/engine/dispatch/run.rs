@@ -64,15 +64,20 @@ pub(in super::super) fn execute(
         }
     };
     let waited = wait(&mut attempt, unit, engine, dispatcher);
+    let sent_us = micros(started.elapsed());
+    report.lacked = std::mem::take(&mut attempt.lacked);
+    report.sent_files = attempt.files();
     let (sent, _token) = match waited {
         Waited::Here(token) => (Sent::Used, token),
         Waited::Nothing => {
             report.sent = Sent::Failed(attempt.failed.take().unwrap_or_default());
+            report.spans.sent_us = sent_us;
             return Ok(None);
         }
         Waited::Idle(token) => {
             if let Some(status) = miss::race(unit, why, engine, sink, &mut attempt, report)? {
                 report.sent = attempt.failed.take().map_or(Sent::TooLate, Sent::Failed);
+                report.spans.sent_us = sent_us;
                 return Ok(Some(status));
             }
             (Sent::Overtook, token)
@@ -82,12 +87,14 @@ pub(in super::super) fn execute(
     match deliver(unit, &checked.executed, attempt.mode(), started, sink) {
         Ok(run) => {
             report.sent = sent;
+            report.there_us = checked.executed.run_us.unwrap_or(0);
             let state_dir = &engine.options().state_dir;
-            learned::note_guess(unit, state_dir, checked.executed.run_us);
+            learned::note_guess(unit, state_dir, checked.executed.alone_us);
             Ok(Some(miss::delivered(unit, why, &run, &checked, engine, report)))
         }
         Err(error) => {
             report.sent = Sent::Failed(format!("deliver: {error}"));
+            report.spans.sent_us = sent_us;
             Ok(None)
         }
     }
@@ -119,4 +126,8 @@ fn wait<'e>(
             }
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

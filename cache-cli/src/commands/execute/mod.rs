@@ -1,13 +1,12 @@
 //! `larder execute`: whether an engine can be used, and what it can do.
 
+mod status;
+
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use cache_dist::{
-    CheckOptions, CheckReport, Client, Limits, ReapiConfig, ServerCapabilities, check,
-};
+use cache_dist::{CheckOptions, CheckReport, Limits, ReapiConfig, check};
 use clap::Subcommand;
-use serde_json::json;
 
 use crate::config::Config;
 use crate::text;
@@ -21,7 +20,7 @@ pub(super) enum Execute {
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
         patience: u64,
     },
-    /// Show what the engine can do
+    /// Show what the engine can do, and what it did
     Status {
         /// Print JSON
         #[arg(long)]
@@ -47,7 +46,7 @@ pub(super) fn run(execute: Execute) -> Result<bool> {
             print!("{}", checked(&config.url, &report));
             Ok(report.trouble.is_none())
         }
-        Execute::Status { json } => runtime.block_on(status(&config, json)),
+        Execute::Status { json } => runtime.block_on(status::print(&config, json)),
     };
     // Nobody waits for a name that is still being resolved.
     runtime.shutdown_background();
@@ -76,7 +75,7 @@ fn checked(url: &str, report: &CheckReport) -> String {
     let mut line = |level: &str, said: String| out += &format!("{level:<8}{said}\n");
     if let (Some(can), Some(latency)) = (&report.capabilities, report.latency) {
         let latency = text::duration(latency);
-        line("ok", format!("{url}: answers in {latency}; {}", in_words(can)));
+        line("ok", format!("{url}: answers in {latency}; {}", status::in_words(can)));
     }
     if let Some(ran) = &report.ran {
         let mut said = format!("an action ran in {}", text::duration(ran.total));
@@ -107,42 +106,4 @@ fn name_of(setting: &str) -> String {
         "url" => format!("execute.url ({VARIABLE})"),
         other => format!("execute.{}", other.replacen("option ", "options.", 1)),
     }
-}
-
-/// What an engine can do, in a line.
-fn in_words(can: &ServerCapabilities) -> String {
-    let mut parts = Vec::new();
-    if !can.api.1.is_empty() {
-        parts.push(format!("API {} to {}", can.api.0, can.api.1));
-    }
-    parts.push(can.digest_function.to_string());
-    parts.push(format!("batches of {}", text::bytes(can.batch)));
-    if can.zstd_streams || can.zstd_batches {
-        parts.push("zstd".into());
-    }
-    parts.push(if can.execute { "executes" } else { "a cache only" }.into());
-    parts.join(", ")
-}
-
-async fn status(config: &ReapiConfig, json: bool) -> Result<bool> {
-    let client = Client::open(config)?;
-    let can = client.capabilities().await?;
-    if json {
-        let priorities: Vec<_> = can.priorities.iter().map(|p| [*p.start(), *p.end()]).collect();
-        let status = json!({
-            "url": config.url,
-            "api": [can.api.0, can.api.1],
-            "digest_function": can.digest_function.to_string(),
-            "batch": can.batch,
-            "largest_blob": can.largest_blob,
-            "zstd": { "streams": can.zstd_streams, "batches": can.zstd_batches },
-            "execute": can.execute,
-            "update_results": can.update_results,
-            "priorities": priorities,
-        });
-        println!("{status:#}");
-    } else {
-        println!("Engine {}: {}", config.url, in_words(can));
-    }
-    Ok(true)
 }
