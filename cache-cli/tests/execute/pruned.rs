@@ -85,7 +85,7 @@ fn a_directory_that_was_not_sent_whole_is_when_it_is_listed() {
     let files = files.with("one/d/x", "").with("one/d/y", "");
     let checkout = lab.checkout("ws", &files);
     assert_eq!(checkout.build_and_run(), "nothing\n");
-    checkout.write("one/src/lib.rs", &source("reader::names!(\"d\")"));
+    checkout.write("one/src/lib.rs", source("reader::names!(\"d\")"));
     checkout.remove("target");
     assert_eq!(checkout.build_and_run(), "x,y\n");
     all_sent(&checkout.last());

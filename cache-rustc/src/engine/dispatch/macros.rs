@@ -91,7 +91,7 @@ mod tests {
         fs::write(cwd.join("src/lib.rs"), "mod m;\n").unwrap();
         fs::write(cwd.join("src/m.rs"), "macro_rules! m { () => {} }\n").unwrap();
         let (stem, info) = (cwd.join("libone-1"), cwd.join("one-1.d"));
-        let sources = || super::sources(&stem, &cwd, &state);
+        let sources = || sources(&stem, &cwd, &state);
         assert!(sources().is_empty(), "nothing is known");
         let files = "src/lib.rs src/m.rs\n\nsrc/lib.rs:\nsrc/m.rs:\n";
         fs::write(&info, format!("libone-1.rlib: {files}")).unwrap();
