@@ -99,7 +99,7 @@ impl Engine {
         job: &Job,
         talk: &mut Conversation,
     ) -> io::Result<()> {
-        let _slot = match self.take(job) {
+        let slot = match self.take(job) {
             Ok(slot) => slot,
             Err(why) => {
                 locked(&self.figures).refused(&why);
@@ -109,7 +109,7 @@ impl Engine {
         talk.say(&Reply::Done).await?;
         let began = Instant::now();
         let result = tokio::select! {
-            result = self.run(job) => result,
+            result = self.run(job, slot) => result,
             // Dropped with it, the action is given up on the engine too.
             () = talk.closed() => {
                 locked(&self.figures).given_up();
@@ -130,18 +130,18 @@ impl Engine {
         talk.say(&reply).await
     }
 
-    /// Makes room for a job.
+    /// Makes room for a job. One that is to be done in any case may wait for it.
     ///
     /// # Errors
     /// Why it is not taken.
-    fn take(self: &Arc<Self>, job: &Job) -> Result<SemaphorePermit<'_>, String> {
+    fn take(self: &Arc<Self>, job: &Job) -> Result<Option<SemaphorePermit<'_>>, String> {
         if let Some(why) = locked(&self.breaker).open() {
             return Err(format!("engine-away: {why}"));
         }
-        let slot = self.slots.try_acquire().map_err(|_| "engine-full".to_owned())?;
         if job.always {
-            return Ok(slot);
+            return Ok(None);
         }
+        let slot = self.slots.try_acquire().map_err(|_| "engine-full".to_owned())?;
         if !self.executor.get().is_some_and(|executor| executor.has(&job.toolchain)) {
             return Err(self.prepare(&job.toolchain));
         }
@@ -150,7 +150,7 @@ impl Engine {
         worth.judge(cost, self.in_flight().saturating_sub(1))?;
         worth.sent();
         drop(worth);
-        Ok(slot)
+        Ok(Some(slot))
     }
 
     /// How things are, as JSON: times in microseconds, sizes in bytes.
@@ -213,7 +213,16 @@ impl Engine {
         self.executor.get_or_try_init(open).await
     }
 
-    async fn run(&self, job: &Job) -> Result<Executed, RemoteError> {
+    async fn run(
+        &self,
+        job: &Job,
+        slot: Option<SemaphorePermit<'_>>,
+    ) -> Result<Executed, RemoteError> {
+        let _slot = match slot {
+            Some(slot) => Some(slot),
+            // Never closed.
+            None => self.slots.acquire().await.ok(),
+        };
         let (began, in_flight) = (Instant::now(), self.in_flight());
         let executor = self.executor().await?;
         let (executed, spent) = executor.run(job, &Control::new()).await?;

@@ -249,7 +249,7 @@ fn no(why: &str) -> Doubt {
 }
 
 /// The path without `.` and `..`, for trees that have no links to directories in them.
-fn lexically_plain(path: &Path) -> PathBuf {
+pub(super) fn lexically_plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {

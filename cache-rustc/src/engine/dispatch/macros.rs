@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use cache_core::Hasher;
 
 use super::super::unit::os;
+use super::check::lexically_plain;
 use crate::dep_info::DepInfo;
 
 /// What a file has that defines a macro.
@@ -34,7 +35,7 @@ pub(super) fn sources(stem: &Path, cwd: &Path, state_dir: &Path) -> Vec<PathBuf>
     }
     let named = fs::read(&info).ok().and_then(|bytes| DepInfo::parse(&bytes).ok());
     let named = named.map(|info| info.files).unwrap_or_default();
-    let named = named.iter().map(|path| cwd.join(os(path)));
+    let named = named.iter().map(|path| lexically_plain(&cwd.join(os(path))));
     let defines = |path: &PathBuf| {
         fs::read(path).is_ok_and(|text| memchr::memmem::find(&text, DEFINES).is_some())
     };
@@ -93,7 +94,7 @@ mod tests {
         let (stem, info) = (cwd.join("libone-1"), cwd.join("one-1.d"));
         let sources = || sources(&stem, &cwd, &state);
         assert!(sources().is_empty(), "nothing is known");
-        let files = "src/lib.rs src/m.rs\n\nsrc/lib.rs:\nsrc/m.rs:\n";
+        let files = "src/lib.rs src/../src/m.rs\n\nsrc/lib.rs:\nsrc/../src/m.rs:\n";
         fs::write(&info, format!("libone-1.rlib: {files}")).unwrap();
         assert_eq!(sources(), [cwd.join("src/m.rs")]);
         // Not looked at again, ...
