@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use cache_core::{Digest, Outcome, RecipeKey, Record};
@@ -76,7 +77,8 @@ impl Remote {
         if self.is_away() {
             return Ok(None);
         }
-        let wait = self.patience(budget::small_question);
+        let absences = self.absences.load(Ordering::Relaxed);
+        let wait = self.patience(|figures| budget::small_question(figures, absences));
         talk.say(&Reply::Wait { ms: ms(wait) }).await?;
         // It goes on when nobody waits any more: how long it takes, and whether it fails, is worth knowing.
         let (remote, key) = (self.clone(), *key);
@@ -94,6 +96,10 @@ impl Remote {
             Ok(found) => {
                 self.history().answered(began.elapsed());
                 self.well();
+                match found {
+                    None => self.absences.fetch_add(1, Ordering::Relaxed),
+                    Some(_) => self.absences.swap(0, Ordering::Relaxed),
+                };
                 found.map(|located| {
                     let known = Known { record: Arc::new(located.record), whole: true };
                     self.learn(*key, known.clone(), &located.places);

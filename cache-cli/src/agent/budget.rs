@@ -10,6 +10,8 @@ const UNKNOWN: Duration = Duration::from_millis(300);
 const SLOW: Duration = Duration::from_millis(400);
 /// Throughput of a remote of which only the latency is known, in bytes a second: 50 Mbit/s.
 const GUESS: u64 = 6 << 20;
+/// After so many answers in a row that there is nothing, nobody waits for the next.
+const ABSENCES: u32 = 6;
 /// Added to each wait, since estimates are.
 const SLACK: Duration = Duration::from_millis(20);
 
@@ -26,10 +28,13 @@ pub(super) fn question(figures: &Figures) -> Duration {
     }
 }
 
-/// How long to wait for the answer about one outcome. There are many of these in a build.
-pub(super) fn small_question(figures: &Figures) -> Duration {
+/// How long to wait for the answer about one outcome, when so many answers before it were that there is none.
+/// There are many of these in a build, and one that nobody has built before has them all in vain.
+pub(super) fn small_question(figures: &Figures, absences: u32) -> Duration {
     match figures.latency_us.map(Duration::from_micros) {
-        Some(latency) if figures.failed == 0 && latency <= SLACK => latency * 2,
+        Some(latency) if figures.failed == 0 && latency <= SLACK && absences < ABSENCES => {
+            latency * 2
+        }
         _ => Duration::ZERO,
     }
 }
@@ -72,9 +77,10 @@ mod tests {
         assert!(question(&figures(30, 1)) > Duration::from_millis(60));
         assert_eq!(question(&figures(2000, 1)), Duration::ZERO);
         assert_eq!(question(&Figures { failed: 1, ..figures(1, 1) }), Duration::ZERO);
-        assert_eq!(small_question(&figures(100, 1)), Duration::ZERO);
-        assert_eq!(small_question(&Figures::default()), Duration::ZERO);
-        assert!(small_question(&figures(1, 1)) > Duration::ZERO);
+        assert_eq!(small_question(&figures(100, 1), 0), Duration::ZERO);
+        assert_eq!(small_question(&Figures::default(), 0), Duration::ZERO);
+        assert!(small_question(&figures(1, 1), ABSENCES - 1) > Duration::ZERO);
+        assert_eq!(small_question(&figures(1, 1), ABSENCES), Duration::ZERO);
     }
 
     #[test]

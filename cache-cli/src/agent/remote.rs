@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,8 @@ pub(super) struct Remote {
     pub(super) arrived: Notify,
     /// Until when waiting for what was begun for a whole build is better than building.
     worth_until: Mutex<Option<Instant>>,
+    /// Answers in a row that there is nothing under a key.
+    pub(super) absences: AtomicU32,
     /// What the remote said last, if it was not good.
     trouble: Mutex<Option<String>>,
     /// When somebody last asked for something that a build waits for.
@@ -117,6 +119,7 @@ impl Remote {
             progress: Mutex::default(),
             arrived: Notify::new(),
             worth_until: Mutex::default(),
+            absences: AtomicU32::new(0),
             trouble: Mutex::default(),
             busy: Mutex::default(),
         })
