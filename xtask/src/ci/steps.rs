@@ -58,7 +58,8 @@ fn test() -> Result<Done> {
     let servers = Servers::start()?;
     let mut command = from_readme("Test")?;
     servers.name(&mut command);
-    repo::succeed(command.env("LARDER_REQUIRE_SERVERS", "1"))?;
+    // One run is to show all that fails.
+    repo::succeed(command.arg("--no-fail-fast").env("LARDER_REQUIRE_SERVERS", "1"))?;
     Ok(Done::Passed)
 }
 
