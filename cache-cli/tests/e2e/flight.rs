@@ -75,8 +75,9 @@ impl Gates {
     fn start(&self, command: &Command) -> Build {
         let redirections: String =
             (0..self.gates.len()).map(|at| format!(" {}<>\"${}\"", LOG + 1 + at, at + 1)).collect();
-        let script =
-            format!("exec {LOG}>>\"$0\"{redirections}; shift {}; exec \"$@\"", self.gates.len());
+        // Whoever started the tests in the background may ignore SIGINT, and so would all below.
+        let run = "exec env --default-signal=INT \"$@\"";
+        let script = format!("exec {LOG}>>\"$0\"{redirections}; shift {}; {run}", self.gates.len());
         let mut shell = Command::new("/bin/sh");
         shell.arg("-c").arg(script).arg(&self.log);
         shell.args(self.gates.iter().map(|(path, _)| path));
