@@ -26,7 +26,8 @@ fn main() {
     if let Err(e) = fs::write(&object, &bytes) {
         println!("cargo::error=cannot write {}: {e}", object.display());
     }
-    println!("cargo::rustc-env=LARDER_TRACE_ID={:016x}", fnv(&bytes));
+    // Not `LARDER_…`: those are settings, which no compile depends on.
+    println!("cargo::rustc-env=CACHE_RUSTC_TRACE_ID={:016x}", fnv(&bytes));
 }
 
 enum Skip {

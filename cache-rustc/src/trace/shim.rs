@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The object built by `build.rs`; empty where the tracer is not supported.
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/larder-trace.so"));
 /// A hash of it, for its file name.
-const ID: &str = env!("LARDER_TRACE_ID");
+const ID: &str = env!("CACHE_RUSTC_TRACE_ID");
 
 /// Makes sure that the object lies in `dir`, or near it, and gives its path.
 pub(super) fn install(dir: &Path) -> Result<PathBuf, Unavailable> {
