@@ -4,7 +4,7 @@
 //! Whoever stored something makes the file; it is removed when the remote has the thing, or the local
 //! store has it no more. It outlives processes and reboots.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -43,13 +43,6 @@ impl Item {
         }
     }
 
-    fn content(&self) -> String {
-        match self {
-            Self::Outcome { .. } => String::new(),
-            Self::Build { near, .. } => near.iter().map(|key| key.0.to_hex() + "\n").collect(),
-        }
-    }
-
     fn of(path: &Path) -> Option<Self> {
         let mut parts = path.file_name()?.to_str()?.split('-');
         let kind = parts.next()?;
@@ -82,16 +75,23 @@ impl Spool {
     /// # Errors
     /// What the file system says; the thing is then not uploaded.
     pub(super) fn add(&self, item: &Item) -> io::Result<()> {
-        // Under another name first: whoever finds it finds all of it.
-        let unfinished = self.0.join(format!("{UNFINISHED}{}-{}", std::process::id(), item.name()));
-        match fs::write(&unfinished, item.content()) {
+        match self.write(item) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 fs::create_dir_all(&self.0)?;
-                fs::write(&unfinished, item.content())?;
+                self.write(item)
             }
-            other => other?,
+            other => other,
         }
-        fs::rename(&unfinished, self.0.join(item.name()))
+    }
+
+    fn write(&self, item: &Item) -> io::Result<()> {
+        let path = self.0.join(item.name());
+        let Item::Build { near, .. } = item else { return File::create(path).map(drop) };
+        let content: String = near.iter().map(|key| key.0.to_hex() + "\n").collect();
+        // Under another name first: whoever finds it finds all of it.
+        let unfinished = self.0.join(format!("{UNFINISHED}{}-{}", std::process::id(), item.name()));
+        fs::write(&unfinished, content)?;
+        fs::rename(&unfinished, path)
     }
 
     /// Removes something.
@@ -102,10 +102,12 @@ impl Spool {
     /// Whether a file was never finished; it is removed.
     fn is_abandoned(&self, entry: &fs::DirEntry) -> bool {
         let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            return false;
+        }
         let since = entry.metadata().and_then(|meta| meta.modified());
         let age = since.ok().and_then(|since| since.elapsed().ok());
-        let old = name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
-            && age.is_some_and(|age| age > ABANDONED);
+        let old = age.is_some_and(|age| age > ABANDONED);
         if old {
             let _ = fs::remove_file(self.0.join(name));
         }

@@ -60,14 +60,8 @@ impl Remote {
         let mut builds = Vec::new();
         for item in self.spool.items() {
             match &item {
-                Item::Outcome { key, outcome } => {
-                    let (key, outcome) = (*key, *outcome);
-                    outcomes.push((item, key, outcome));
-                }
-                Item::Build { exact, near } => {
-                    let (exact, near) = (*exact, near.clone());
-                    builds.push((item, exact, near));
-                }
+                Item::Outcome { key, outcome } => outcomes.push((item.clone(), *key, *outcome)),
+                Item::Build { exact, near } => builds.push((item.clone(), *exact, near.clone())),
             }
         }
         let mut trouble = None;
