@@ -9,15 +9,13 @@ const LARGE: u64 = 256;
 /// What the agent may ever have had in memory, in kB.
 const MOST: u64 = 150_000;
 
-/// A program beside two build scripts that take their time and leave noise: little, from which the agent
-/// learns how fast the remote is, and much.
+/// A program beside two build scripts that leave noise: little, and much.
 fn project(mebibytes: u64) -> Files {
-    let script = |name: &str, mebibytes: u64, seconds: u64| {
+    let script = |name: &str, mebibytes: u64| {
         format!(
             "use std::io::Write;
 fn main() {{
     println!(\"cargo:rerun-if-changed=build.rs\");
-    std::thread::sleep(std::time::Duration::from_secs({seconds}));
     let out = std::path::PathBuf::from(std::env::var_os(\"OUT_DIR\").unwrap());
     let mut file = std::fs::File::create(out.join(\"{name}\")).unwrap();
     let mut state = 0x9e37_79b9_7f4a_7c15_u64 + {mebibytes};
@@ -45,8 +43,8 @@ fn main() {{
     let files = Files::default()
         .package("", "app", manifest)
         .with("src/main.rs", "fn main() { println!(\"{}\", little::value() + much::value()); }\n");
-    let files = library(files, "little", script("little", 8, 4));
-    library(files, "much", script("much", mebibytes, 5 + mebibytes / 25))
+    let files = library(files, "little", script("little", 8));
+    library(files, "much", script("much", mebibytes))
 }
 
 /// `VmHWM` of the agent (`proc_pid_status(5)`), in kB.
