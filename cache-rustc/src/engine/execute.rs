@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use super::remap::Remap;
+use super::report::micros;
 use super::streams::{Sink, localize, pump};
 use super::unit::Unit;
 
@@ -26,7 +27,7 @@ pub(super) struct Run {
 impl Run {
     /// What ran from `started` until now.
     pub(super) fn ended(status: ExitStatus, streams: (Vec<u8>, Vec<u8>), started: Instant) -> Self {
-        let wall_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let wall_us = micros(started.elapsed());
         Self { status, stdout: streams.0, stderr: streams.1, wall_us }
     }
 }

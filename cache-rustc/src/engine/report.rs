@@ -118,6 +118,11 @@ pub struct Spans {
     pub total_us: u64,
 }
 
+/// A time in whole microseconds.
+pub(super) fn micros(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Counts microseconds since the last lap.
 #[derive(Debug)]
 pub struct Laps {
@@ -137,13 +142,13 @@ impl Laps {
     pub fn lap(&mut self) -> u64 {
         let now = std::time::Instant::now();
         let lap = now - std::mem::replace(&mut self.last, now);
-        u64::try_from(lap.as_micros()).unwrap_or(u64::MAX)
+        micros(lap)
     }
 
     /// Microseconds since the start.
     #[must_use]
     pub fn total(&self) -> u64 {
-        u64::try_from(self.first.elapsed().as_micros()).unwrap_or(u64::MAX)
+        micros(self.first.elapsed())
     }
 }
 

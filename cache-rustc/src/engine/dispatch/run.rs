@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::super::edits::Edit;
 use super::super::jobserver::JobToken;
-use super::super::report::{Miss, Report};
+use super::super::report::{Miss, Report, micros};
 use super::super::streams::Sink;
 use super::super::supply::{Coming, News};
 use super::super::unit::Unit;
@@ -126,8 +126,4 @@ fn wait<'e>(
             }
         }
     }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
