@@ -78,3 +78,32 @@ fn who_reads_all_variables_is_compiled_here() {
     let sent = sent(&checkout.last());
     assert_eq!(sent.values().filter(|sent| *sent == "used").count(), 2, "{sent:?}");
 }
+
+/// A proc macro that makes a file and removes it, as the compiler does with its objects.
+fn scratch_at(path: &str) -> Files {
+    let body = format!(
+        "#[proc_macro]\npub fn scratch(_: proc_macro::TokenStream) -> proc_macro::TokenStream {{\n\
+         std::fs::write({path:?}, \"scratch\").unwrap();\n\
+         std::fs::remove_file({path:?}).unwrap();\n\
+         Default::default()\n\
+         }}\n"
+    );
+    using("\"text\"")
+        .with("reader/src/lib.rs", &body)
+        .with("one/src/lib.rs", "reader::scratch!();\npub fn text() -> &'static str { \"text\" }\n")
+}
+
+/// Where a compiler on this machine races the one on the engine, its files lie where the other one's would.
+#[test]
+fn what_lies_here_where_scratch_was_there_is_somebody_elses() {
+    let Some(engine) = engine() else { return };
+    let lab = lab_on(&engine);
+    // On the engine this is a directory of the action's own.
+    let scratch =
+        tempfile::Builder::new().prefix("larder-e2e-").tempfile_in("/tmp").expect("a file");
+    let path = scratch.path().to_str().expect("Unicode");
+    let checkout = lab.checkout("ws", &scratch_at(path));
+    assert_eq!(checkout.build_and_run(), "text\n");
+    all_sent(&checkout.last());
+    assert!(scratch.path().exists(), "nothing ran here");
+}

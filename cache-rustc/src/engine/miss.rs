@@ -19,6 +19,7 @@ use super::lookup;
 use super::observe::{self, Observed};
 use super::race;
 use super::report::{Laps, Miss, Report, Served};
+use super::scope::Scope;
 use super::scratch::Scratch;
 use super::script::launcher;
 use super::streams::Sink;
@@ -167,7 +168,7 @@ fn observe(
             info,
             world,
             &guard,
-            &engine.options.state_dir,
+            &Scope::new(unit, &engine.options.state_dir),
         ),
         None => conservative::observe(unit, info, world, &guard),
     }

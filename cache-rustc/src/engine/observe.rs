@@ -30,9 +30,9 @@ pub(super) fn observe(
     info: Option<&DepInfo>,
     world: &World<'_>,
     guard: &Guard<'_>,
-    ours: &Path,
+    scope: &Scope,
 ) -> Observed {
-    let mut sights = see(trace, env, &Scope::new(unit, ours))?;
+    let mut sights = see(trace, env, scope)?;
     let mut facts = Vec::new();
     if let Some(info) = info {
         add_dep_info(unit, info, &mut sights, &mut facts)?;

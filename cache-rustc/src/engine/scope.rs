@@ -40,6 +40,8 @@ pub(super) struct Scope {
     script: Option<PathBuf>,
     /// This program's own file.
     ourselves: Option<PathBuf>,
+    /// Whether the run was on another machine.
+    pub(super) elsewhere: bool,
 }
 
 /// What a build script's run needs to have told apart.
@@ -81,7 +83,13 @@ impl Scope {
             spelled,
             script: None,
             ourselves: None,
+            elsewhere: false,
         }
+    }
+
+    /// The scope of a unit that another machine compiled: nothing that it wrote is on this one.
+    pub(super) fn elsewhere(unit: &Unit, ours: &Path) -> Self {
+        Self { elsewhere: true, ..Self::new(unit, ours) }
     }
 
     /// The scope of a build script's run; `ours` is the engine's own directory. All that it leaves is
@@ -99,6 +107,7 @@ impl Scope {
             spelled: BTreeSet::new(),
             script: Some(std::fs::canonicalize(run.script).unwrap_or(run.script.to_path_buf())),
             ourselves: std::env::current_exe().ok(),
+            elsewhere: false,
         }
     }
 

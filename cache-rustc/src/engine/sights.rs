@@ -145,7 +145,8 @@ impl Sights {
     }
 
     /// Scratch files are gone when the run ends; whatever else is still there was meant to stay,
-    /// and a hit would not bring it back.
+    /// and a hit would not bring it back. What is here after a run elsewhere is of somebody else, such
+    /// as the compiler that races it.
     ///
     /// # Errors
     /// `wrote-elsewhere` or `permission` with the path.
@@ -155,7 +156,7 @@ impl Sights {
             let ours = scope.skips(path) || scope.searched.contains(*path);
             !ours && kind.is_ok_and(|kind| kind.is_file() || kind.is_dir() || kind.is_symlink())
         };
-        match self.own.iter().find(stays) {
+        match self.own.iter().find(|path| !scope.elsewhere && stays(path)) {
             Some(path) => Err(format!("wrote-elsewhere: {}", path.display())),
             None => Ok(()),
         }?;

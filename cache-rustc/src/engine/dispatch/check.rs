@@ -70,7 +70,7 @@ impl Check<'_> {
         let log = executed.trace.as_deref().ok_or_else(|| no("untraced"))?;
         let trace = Trace::parse(log).map_err(|error| Doubt::No(format!("trace: {error}")))?;
         let ours = &self.engine.options().state_dir;
-        let scope = Scope::new(self.unit, ours);
+        let scope = Scope::elsewhere(self.unit, ours);
         let mut env = self.unit.env.clone();
         env.extend(executed.env.iter().map(|(name, value)| (name.into(), value.into())));
         let sights = observe::see(&trace, &env, &scope)?;
@@ -104,7 +104,8 @@ impl Check<'_> {
         let world = World::new(self.unit, &blobs);
         let started = self.scratch.started()?;
         let guard = Guard::new(&started, &self.unit.externs);
-        let facts = observe::observe(self.unit, &env, &trace, info.as_ref(), &world, &guard, ours)?;
+        let facts =
+            observe::observe(self.unit, &env, &trace, info.as_ref(), &world, &guard, &scope)?;
         let unread = self.unread(&trace, &sights, info.as_ref());
         Ok(Checked { executed, info, facts, unread })
     }
