@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::harness::Files;
-use crate::support::{lab_on, project, sent, starter};
+use crate::support::{lab_on, project, sent, starter, varied};
 
 /// Unless `LARDER_TEST_KILLS` says otherwise.
 const BUILDS: u64 = 2;
@@ -106,14 +106,7 @@ fn while_killing(engine: &mut Engine, seed: u64, span: Duration, work: impl FnOn
 
 /// The project, with other sources each time.
 fn files(seed: u64) -> Files {
-    let other = |(path, text): (String, String)| match Path::new(&path)
-        .extension()
-        .is_some_and(|extension| extension == "rs")
-    {
-        true => (path, format!("{text}\n// {seed}\n")),
-        false => (path, text),
-    };
-    Files(project().0.into_iter().map(other).collect())
+    varied(project(), &seed.to_string())
 }
 
 #[test]

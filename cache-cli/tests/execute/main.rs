@@ -5,6 +5,7 @@
 
 mod bytes;
 mod failures;
+mod fleet;
 #[path = "../e2e/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with other tests, which use the rest")]
 mod harness;

@@ -1,21 +1,6 @@
 //! Both at once: whoever ends first is used, and nothing is said or made twice.
 
-use std::path::Path;
-
-use crate::harness::Files;
-use crate::support::{engine, lab_on, project, sent};
-
-/// The project, with other sources that do the same.
-fn another() -> Files {
-    let other = |(path, text): (String, String)| match Path::new(&path)
-        .extension()
-        .is_some_and(|extension| extension == "rs")
-    {
-        true => (path, text + "// another\n"),
-        false => (path, text),
-    };
-    Files(project().0.into_iter().map(other).collect())
-}
+use crate::support::{engine, lab_on, project, sent, varied};
 
 #[test]
 fn a_race_gives_the_same_as_no_race() {
@@ -24,7 +9,8 @@ fn a_race_gives_the_same_as_no_race() {
     // Brings the toolchain, without which nothing is sent in a race.
     lab.checkout("first/ws", &project()).build_and_run();
     lab.set_env("LARDER_EXECUTE_LOCAL", "race");
-    let (plain, checkout) = (lab.plain("a/ws", &another()), lab.checkout("b/ws", &another()));
+    let another = varied(project(), "another");
+    let (plain, checkout) = (lab.plain("a/ws", &another), lab.checkout("b/ws", &another));
     for checkout in [&plain, &checkout] {
         checkout.build_and_run();
     }

@@ -2,14 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::Lab;
-use crate::support::{engine, lab_on, project, sent};
-
-fn status(lab: &Lab) -> Value {
-    let run = lab.larder(&["execute", "status", "--json"]);
-    assert!(run.ok(), "{}", run.describe());
-    serde_json::from_str(&run.stdout).expect("JSON")
-}
+use crate::support::{engine, lab_on, project, sent, status};
 
 #[test]
 fn the_agent_says_what_the_engine_did() {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::harness::{Checkout, Files, Lab, Run, macros, walk};
 
 /// The engine's address; `None`, after saying so, when none runs.
@@ -23,6 +25,16 @@ pub(crate) fn unsandboxed() -> Option<String> {
 /// What starts an engine of the test's own; otherwise as [`engine`].
 pub(crate) fn starter() -> Option<String> {
     named("LARDER_TEST_CASD")
+}
+
+/// The address of an engine whose instances `fleet-1` and so on have no workers; otherwise as [`engine`].
+pub(crate) fn fleets() -> Option<String> {
+    named("LARDER_TEST_REAPI_FLEET")
+}
+
+/// What starts a worker of one of [`fleets`]; otherwise as [`engine`].
+pub(crate) fn bot() -> Option<String> {
+    named("LARDER_TEST_BOT")
 }
 
 fn named(variable: &str) -> Option<String> {
@@ -55,6 +67,14 @@ pub(crate) fn lab_on(engine: &str) -> Lab {
     lab.set_env("LARDER_EXECUTE", engine);
     lab.set_env("LARDER_EXECUTE_LOCAL", "never");
     lab
+}
+
+/// What `larder execute status` says.
+#[track_caller]
+pub(crate) fn status(lab: &Lab) -> Value {
+    let run = lab.larder(&["execute", "status", "--json"]);
+    assert!(run.ok(), "{}", run.describe());
+    serde_json::from_str(&run.stdout).expect("JSON")
 }
 
 /// How each unit was sent, by crate name and kind; runs of build scripts left out.
@@ -111,6 +131,18 @@ pub(crate) fn project() -> Files {
          std::fs::write(dir + \"/made.rs\", \"pub const MADE: &str = \\\"made\\\";\").unwrap();\n\
          }\n",
     )
+}
+
+/// The same files, with something else in their sources that does the same.
+pub(crate) fn varied(files: Files, with: &str) -> Files {
+    let other = |(path, text): (String, String)| match Path::new(&path)
+        .extension()
+        .is_some_and(|extension| extension == "rs")
+    {
+        true => (path, format!("{text}\n// {with}\n")),
+        false => (path, text),
+    };
+    Files(files.0.into_iter().map(other).collect())
 }
 
 /// What cargo and users look at of a target directory: libraries, metadata, programs, dependency

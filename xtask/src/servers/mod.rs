@@ -12,6 +12,8 @@
 //! | `LARDER_TEST_REAPI`  | buildbox-casd, for remote execution | nothing; `/usr`, `/bin`, `/lib` and `/lib64` in its sandboxes are this machine's |
 //! | `LARDER_TEST_CASD`   | none: a script that becomes such an engine, on a port and with a directory | |
 //! | `LARDER_TEST_REAPI_BUILDGRID` | BuildGrid, for remote execution | instance `main`; workers run actions unsandboxed, each in a directory with a random name |
+//! | `LARDER_TEST_REAPI_FLEET` | the same, without an instance | instances `fleet-1` and so on have no worker |
+//! | `LARDER_TEST_BOT` | a script that becomes a worker of one of those | `start-bot INSTANCE NAME=SLOWNESS…`; see `buildgrid/bot.py` |
 
 mod azurite;
 mod buildgrid;
@@ -55,14 +57,14 @@ impl Servers {
     pub(crate) fn start() -> Result<Self> {
         let place = Place::new(repo::target_directory()?.join("servers"))?;
         let data = process::Scratch::new(&place)?;
-        let running = vec![
+        let mut running = vec![
             weed::start(&place, data.path()).context("SeaweedFS")?,
             azurite::start(&place, data.path()).context("Azurite")?,
             nginx::start(data.path()).context("nginx")?,
             casd::start(&place, data.path()).context("buildbox-casd")?,
             casd::starter(&place, data.path()).context("buildbox-casd")?,
-            buildgrid::start(&place, data.path()).context("BuildGrid")?,
         ];
+        running.extend(buildgrid::start(&place, data.path()).context("BuildGrid")?);
         Ok(Self { running, _data: data })
     }
 

@@ -1,9 +1,11 @@
 """A worker for BuildGrid, which has none of its own: leases actions and runs them.
 
-    bot.py HOST:PORT INSTANCE DIRECTORY SLOWNESS…
+    bot.py HOST:PORT DIRECTORY INSTANCE NAME=SLOWNESS…
 
-There is a seat for each SLOWNESS: 1 runs actions as they are, 8 takes eight times as long. Nothing is
-sandboxed: an action runs in a directory with a random name below DIRECTORY, and sees this machine.
+There is a seat for each NAME: a SLOWNESS of 1 runs actions as they are, 8 takes eight times as long. One
+of hold:PATH begins none before there is a file PATH/go; it notes those that it has got as PATH/got-ID, and
+those that the server took away again as PATH/lost-ID. Told to end, it leaves the server in good order.
+Nothing is sandboxed: an action runs in a directory with a random name below DIRECTORY, and sees this machine.
 """
 
 import hashlib
@@ -29,6 +31,10 @@ PIECE = 1 << 20
 LONGEST_POLL = 20
 # How often the server is asked whether a running action was cancelled.
 PAUSE = 0.2
+# How often it is looked whether a held action may begin.
+LOOK = 0.05
+# What a seat may take to leave the server.
+FAREWELL = 3
 
 
 class Refused(Exception):
@@ -45,7 +51,7 @@ class Cas:
     def __init__(self, channel, instance, directory):
         self.instance = instance
         self.kept = directory / "kept"
-        self.kept.mkdir(parents=True)
+        self.kept.mkdir(parents=True, exist_ok=True)
         self.storage = re_grpc.ContentAddressableStorageStub(channel)
         self.streams = bytestream_pb2_grpc.ByteStreamStub(channel)
 
@@ -108,9 +114,10 @@ class Cas:
 class Run:
     """One action, from its lease to its result."""
 
-    def __init__(self, cas, action, directory, seat, slowness):
-        self.cas, self.action, self.seat, self.slowness = cas, action, seat, slowness
-        self.scratch = directory / uuid.uuid4().hex
+    def __init__(self, seat, action):
+        self.seat, self.cas, self.action = seat, seat.cas, action
+        self.name = uuid.uuid4().hex
+        self.scratch = seat.directory / self.name
         self.root = self.scratch / "root"
         self.process = None
         self.cancelled = threading.Event()
@@ -123,6 +130,21 @@ class Run:
         self.cancelled.set()
         self._kill()
 
+    def lost(self):
+        """The server does not want it any more."""
+        self.cancel()
+        self._note("lost")
+
+    def _note(self, what):
+        if self.seat.gate:
+            (self.seat.gate / f"{what}-{self.name}").touch()
+
+    def _held(self):
+        self._note("got")
+        while self.seat.gate and not (self.seat.gate / "go").exists():
+            if self.cancelled.wait(LOOK):
+                raise Refused(code_pb2.CANCELLED, "it was cancelled")
+
     def _kill(self):
         if self.process is not None:
             try:
@@ -133,12 +155,13 @@ class Run:
     def _run(self):
         try:
             self.root.mkdir(parents=True)
-            self.result.execution_metadata.worker = self.seat
+            self.result.execution_metadata.worker = self.seat.name
+            self._held()
             self._execute()
         except Refused as refused:
             self.code, self.text = refused.code, str(refused)
         except Exception as error:  # whatever it is, the server is told
-            print(f"{self.seat}: {error!r}", flush=True)
+            print(f"{self.seat.name}: {error!r}", flush=True)
             self.code, self.text = code_pb2.INTERNAL, repr(error)
         finally:
             shutil.rmtree(self.scratch, ignore_errors=True)
@@ -184,7 +207,7 @@ class Run:
             except subprocess.TimeoutExpired as error:
                 self._kill()
                 raise Refused(code_pb2.DEADLINE_EXCEEDED, "the command ran too long") from error
-        self.cancelled.wait((time.monotonic() - began) * (self.slowness - 1))
+        self.cancelled.wait((time.monotonic() - began) * (self.seat.slowness - 1))
         return code if code >= 0 else 128 - code
 
     def _stage(self, digest, path, pool):
@@ -239,42 +262,74 @@ class Run:
 class Seat:
     """A session that has at most one lease."""
 
-    def __init__(self, channel, instance, cas, directory, name, slowness):
+    def __init__(self, channel, instance, cas, directory, spec):
         self.bots = bots_pb2_grpc.BotsStub(channel)
         self.instance, self.cas, self.directory = instance, cas, directory
-        self.name, self.slowness = name, slowness
+        self.name, _, kind = spec.partition("=")
+        self.gate = Path(kind.removeprefix("hold:")) if kind.startswith("hold:") else None
+        self.slowness = 1.0 if self.gate else float(kind)
         self.runs = {}
+        self.session = self.call = None
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
 
     def serve(self):
-        while True:
+        while not self.ending.is_set():
             try:
                 self._session()
-            except grpc.RpcError as error:
+            except (grpc.RpcError, grpc.FutureCancelledError) as error:
+                if self.ending.is_set():
+                    break
                 print(f"{self.name}: {error.code()}: {error.details()}", flush=True)
                 for run in self.runs.values():
                     run.cancel()
                 self.runs.clear()
                 time.sleep(PAUSE)
+        if self.session:
+            self._leave()
 
     def _session(self):
-        session = bots_pb2.BotSession(bot_id=self.name, status=bots_pb2.OK)
+        bot = f"{self.instance}-{self.name}"
+        session = bots_pb2.BotSession(bot_id=bot, status=bots_pb2.OK)
         session.worker.devices.add(handle=self.name)
         request = bots_pb2.CreateBotSessionRequest(parent=self.instance, bot_session=session)
-        session = self.bots.CreateBotSession(request, timeout=LONGEST_POLL)
-        while True:
-            self._follow(session)
-            request = bots_pb2.UpdateBotSessionRequest(name=session.name, bot_session=session)
-            session = self.bots.UpdateBotSession(request, timeout=LONGEST_POLL)
+        self.session = self.bots.CreateBotSession(request, timeout=LONGEST_POLL)
+        print(f"{self.name}: ready", flush=True)
+        while not self.ending.is_set():
+            self._follow(self.session)
+            self._update()
+
+    def _update(self):
+        request = bots_pb2.UpdateBotSessionRequest(name=self.session.name, bot_session=self.session)
+        self.call = self.bots.UpdateBotSession.future(request, timeout=LONGEST_POLL)
+        if self.ending.is_set() and self.session.status == bots_pb2.OK:
+            self.call.cancel()
+        self.session = self.call.result()
+
+    def end(self):
+        self.ending.set()
+        if self.call:
+            self.call.cancel()
+
+    def _leave(self):
+        """Takes no more actions: a session that only falls silent is given some for minutes."""
+        for run in self.runs.values():
+            run.cancel()
+        self.session.status = bots_pb2.BOT_TERMINATING
+        try:
+            self._update()
+        except grpc.RpcError as error:
+            print(f"{self.name}: {error.code()}: {error.details()}", flush=True)
 
     def _follow(self, session):
         """Starts and stops runs as the server says; reports those that have ended."""
         wanted = {lease.id for lease in session.leases}
         for gone in self.runs.keys() - wanted:
-            self.runs.pop(gone).cancel()
+            self.runs.pop(gone).lost()
         for lease in session.leases:
             if lease.id not in self.runs:
                 action = self._action(lease.payload)
-                self.runs[lease.id] = Run(self.cas, action, self.directory, self.name, self.slowness)
+                self.runs[lease.id] = Run(self, action)
             run = self.runs[lease.id]
             run.thread.join(PAUSE)
             if not run.thread.is_alive():
@@ -289,22 +344,20 @@ class Seat:
 
 
 def main():
-    address, instance, directory, *slownesses = sys.argv[1:]
+    address, directory, instance, *specs = sys.argv[1:]
+    end = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: end.set())
     channel = grpc.insecure_channel(address, [("grpc.max_receive_message_length", -1)])
     directory = Path(directory)
     cas = Cas(channel, instance, directory)
-    seats = [
-        Seat(channel, instance, cas, directory, f"bot-{number}", float(slowness))
-        for number, slowness in enumerate(slownesses, 1)
-    ]
+    seats = [Seat(channel, instance, cas, directory, spec) for spec in specs]
     for seat in seats:
-        threading.Thread(target=seat.serve, daemon=True).start()
-    end = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: end.set())
+        seat.thread.start()
     end.wait()
     for seat in seats:
-        for run in list(seat.runs.values()):
-            run.cancel()
+        seat.end()
+    for seat in seats:
+        seat.thread.join(FAREWELL)
 
 
 if __name__ == "__main__":

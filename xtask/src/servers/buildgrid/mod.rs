@@ -1,9 +1,11 @@
-//! BuildGrid: a remote execution engine with a database for its queue, and a worker of our own.
+//! BuildGrid: a remote execution engine with a database for its queue, and workers of our own. Its instance
+//! `main` has one with four seats; to the others tests bring workers as they need them.
 
 mod postgres;
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
@@ -17,10 +19,13 @@ use crate::repo::succeed;
 const PACKAGE: &str = "buildgrid[database,redis]==0.4.4";
 /// BuildGrid has no worker: this one leases actions and runs them.
 const BOT: &str = include_str!("bot.py");
-/// How slow each of the worker's seats is.
-const SEATS: [&str; 4] = ["1", "1", "1", "1"];
+/// The worker's seats, and how slow each is.
+const SEATS: [&str; 4] = ["bot-1=1", "bot-2=1", "bot-3=1", "bot-4=1"];
+/// Instances without a worker: `fleet-1` and so on, one for each test that brings its own.
+const FLEETS: usize = 6;
 
-pub(super) fn start(place: &Place, data: &Path) -> Result<Running> {
+/// Starts the engine with its worker; what starts more workers comes with it.
+pub(super) fn start(place: &Place, data: &Path) -> Result<[Running; 3]> {
     let program = place.python(PACKAGE, "bgd")?;
     let directory = data.join("buildgrid");
     fs::create_dir_all(&directory)?;
@@ -32,20 +37,57 @@ pub(super) fn start(place: &Place, data: &Path) -> Result<Running> {
     let mut command = Command::new(&program);
     command.args(["server", "start"]).arg(&settings);
     let server = Server::start(&mut command, data.join("buildgrid.log"), port)?;
+    let starter = starter(&program.with_file_name("python"), &directory, port)?;
+    let mut command = Command::new(&starter);
+    command.arg("main").args(SEATS);
+    let bot = Server::start_silent(&mut command, data.join("bot.log"))?.ended_by(Signal::SIGTERM);
+    let address = format!("grpc://127.0.0.1:{port}");
+    let running = |variable, address, servers| Running { variable, address, _servers: servers };
+    Ok([
+        running(
+            "LARDER_TEST_REAPI_BUILDGRID",
+            format!("{address}/main"),
+            vec![bot, server, database],
+        ),
+        running("LARDER_TEST_REAPI_FLEET", address, vec![]),
+        running("LARDER_TEST_BOT", starter.display().to_string(), vec![]),
+    ])
+}
+
+/// A script that becomes a worker of an instance, with the seats that are named behind it.
+fn starter(python: &Path, directory: &Path, port: u16) -> Result<PathBuf> {
     let bot = directory.join("bot.py");
     fs::write(&bot, BOT)?;
-    let mut command = Command::new(program.with_file_name("python"));
-    command.arg(bot).args([&format!("127.0.0.1:{port}"), "main"]);
-    command.arg(directory.join("bot")).args(SEATS);
-    let bot = Server::start_silent(&mut command, data.join("bot.log"))?.ended_by(Signal::SIGTERM);
-    let address = format!("grpc://127.0.0.1:{port}/main");
-    let servers = vec![bot, server, database];
-    Ok(Running { variable: "LARDER_TEST_REAPI_BUILDGRID", address, _servers: servers })
+    let (python, bot) = (python.display(), bot.display());
+    let own = directory.join("bot");
+    let text =
+        format!("#!/bin/sh\nexec '{python}' '{bot}' 127.0.0.1:{port} '{}' \"$@\"\n", own.display());
+    let script = directory.join("start-bot");
+    fs::write(&script, text)?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    Ok(script)
 }
 
 /// Every service in one process, which looks for work to hand out ten times a second.
 fn configuration(port: u16, database: &str, cas: &Path) -> String {
     let cas = cas.display();
+    let fleets = (1..=FLEETS).map(|number| format!("fleet-{number}"));
+    let instances = std::iter::once("main".to_owned()).chain(fleets).map(|name| {
+        format!(
+            "  - name: {name}
+    services:
+      - !action-cache
+        cache: *results
+      - !execution
+        scheduler: *scheduler
+      - !cas
+        storage: *storage
+      - !bytestream
+        storage: *storage
+"
+        )
+    });
+    let instances: String = instances.collect();
     format!(
         r#"server:
   - !channel
@@ -79,17 +121,7 @@ schedulers:
         interval: 0.1
         failure-backoff: 0.1
 instances:
-  - name: main
-    services:
-      - !action-cache
-        cache: *results
-      - !execution
-        scheduler: *scheduler
-      - !cas
-        storage: *storage
-      - !bytestream
-        storage: *storage
-thread-pool-size: 100
+{instances}thread-pool-size: 100
 "#
     )
 }
