@@ -2,6 +2,7 @@
 
 use std::io;
 
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -9,27 +10,34 @@ use super::protocol::{Message, Reply};
 
 /// A connection that a request came on.
 #[derive(Debug)]
-pub(super) struct Conversation(UnixStream);
+pub(super) struct Conversation {
+    stream: UnixStream,
+    /// What was read and not heard yet.
+    read: BytesMut,
+}
 
 impl Conversation {
     pub(super) fn new(stream: UnixStream) -> Self {
-        Self(stream)
+        Self { stream, read: BytesMut::new() }
     }
 
-    /// The next message.
+    /// The next message. Nothing of it is lost when the future is dropped.
     ///
     /// # Errors
     /// What the stream says; its end is one.
     pub(super) async fn hear(&mut self) -> io::Result<Message> {
-        let mut head = [0; 5];
-        self.0.read_exact(&mut head).await?;
-        let (length, kind) = Message::announced(head)?;
-        let mut bytes = Vec::new();
-        let read = (&mut self.0).take(length as u64).read_to_end(&mut bytes).await?;
-        if read < length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        loop {
+            if let Some(head) = self.read.first_chunk() {
+                let (length, kind) = Message::announced(*head)?;
+                if self.read.len() >= head.len() + length {
+                    self.read.advance(head.len());
+                    return Ok(Message::of(kind, self.read.split_to(length).freeze()));
+                }
+            }
+            if self.stream.read_buf(&mut self.read).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         }
-        Ok(Message::of(kind, bytes.into()))
     }
 
     /// Says something.
@@ -37,7 +45,7 @@ impl Conversation {
     /// # Errors
     /// What the stream says: nobody listens any more.
     pub(super) async fn say(&mut self, reply: &Reply) -> io::Result<()> {
-        self.0.write_all(&Message::json(reply).encode()).await
+        self.stream.write_all(&Message::json(reply).encode()).await
     }
 
     /// Offers a record.
@@ -47,12 +55,12 @@ impl Conversation {
     pub(super) async fn offer(&mut self, record: Vec<u8>) -> io::Result<()> {
         let mut bytes = Message::json(&Reply::Offer).encode();
         bytes.extend(Message::Raw(record.into()).encode());
-        self.0.write_all(&bytes).await
+        self.stream.write_all(&bytes).await
     }
 
     /// Waits until the other end has closed. It says nothing that is to be heard.
     pub(super) async fn closed(&mut self) {
         let mut byte = [0];
-        while matches!(self.0.read(&mut byte).await, Ok(1..)) {}
+        while matches!(self.stream.read(&mut byte).await, Ok(1..)) {}
     }
 }

@@ -64,8 +64,19 @@ pub(crate) enum Ask {
     /// How things are.
     Status,
     /// Compile something. Replies: [`Reply::Done`] when it was taken, then [`Reply::Executed`]; or
-    /// [`Reply::Nothing`] at any time. Whoever goes away gives it up.
+    /// [`Reply::Nothing`] at any time. Whoever goes away gives it up, and may say something
+    /// [`Meanwhile`].
     Execute(Box<Job>),
+}
+
+/// What whoever waits for a compile says meanwhile. Answered by [`Reply::Wait`], unless what is waited for
+/// comes first: for no time at all, it is to be begun here as well; else this is to be said again then, if
+/// it still holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Meanwhile {
+    /// This machine has a core for it.
+    CoreIsFree,
 }
 
 /// The answer to an offer: an outcome's digest in hex, or none.

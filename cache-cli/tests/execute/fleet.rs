@@ -180,3 +180,28 @@ fn an_action_that_does_not_end_is_overtaken_and_cancelled() {
     held.wait_for("lost", held.count("got"));
     assert!(status(&lab)["agent"]["given_up"].as_u64() > Some(0));
 }
+
+#[test]
+fn an_action_that_does_not_end_is_sent_once_more_and_cancelled() {
+    let Some(fleet) = Fleet::number(3) else { return };
+    let lab = fleet.lab();
+    let (plain, checkout) =
+        (lab.plain("plain/ws", &files("other")), lab.checkout("ws", &files("other")));
+    build(&plain);
+    let held = Held::new(&lab);
+    let _held = fleet.worker(&[&held.seat()]);
+    let _other = std::thread::scope(|scope| {
+        // Nothing but the held seat is there for the first unit; nothing is compiled here.
+        let other = scope.spawn(|| {
+            held.wait_for("got", 1);
+            fleet.worker(&["other=1"])
+        });
+        build(&checkout);
+        other.join().expect("a worker")
+    });
+    plain.assert_same(&checkout);
+    all_sent(&checkout.last());
+    held.wait_for("lost", held.count("got"));
+    assert!(status(&lab)["agent"]["sent_again"].as_u64() > Some(0));
+    assert!(worker(&lab, "other").0 >= 2);
+}

@@ -131,7 +131,7 @@ fn use_core(situation: &Situation<'_>, order: &[usize]) -> Option<Move> {
         return Some(Move::Here(only));
     }
     let next = order.iter().copied().find(|i| situation.waiting[*i].here);
-    let late = most_urgent_late(situation);
+    let late = most_urgent_late(situation, next.is_some());
     if let Some(late) = late
         && next
             .is_none_or(|next| situation.sent[late].unit.tail > situation.waiting[next].unit.tail)
@@ -149,14 +149,15 @@ fn use_core(situation: &Situation<'_>, order: &[usize]) -> Option<Move> {
     }
 }
 
-/// The unit with the longest tail of those that would end sooner if they were started here now.
-fn most_urgent_late(situation: &Situation<'_>) -> Option<usize> {
+/// The unit with the longest tail of those that would end sooner if they were started here now: clearly
+/// sooner, where something else waits for the core; at all, where it would lie idle.
+fn most_urgent_late(situation: &Situation<'_>, wanted: bool) -> Option<usize> {
     let is_late = |sent: &Sent| {
         let gain = match situation.fleet {
             Some(fleet) => fleet.gain_here(&sent.unit, sent.elapsed),
             None => Duration::MAX,
         };
-        sent.here && gain > worth(&sent.unit)
+        sent.here && gain > if wanted { worth(&sent.unit) } else { Duration::ZERO }
     };
     let late = situation.sent.iter().enumerate().filter(|(_, sent)| is_late(sent));
     late.max_by_key(|(i, sent)| (sent.unit.tail, Reverse(*i))).map(|(i, _)| i)

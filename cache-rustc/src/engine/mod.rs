@@ -48,7 +48,9 @@ use cache_storage::Store;
 
 pub use action::{Action, Env};
 use blobs::Blobs;
-pub use dispatch::{Dispatched, Dispatcher, Executed, Job, Local, Progress, Sent, Toolchain};
+pub use dispatch::{
+    Dispatched, Dispatcher, Executed, IdleCore, Job, Local, Progress, Sent, Toolchain,
+};
 pub use fill::{CargoRun, Filled, Journal, Noted, Start, ToPrime, units_of};
 pub use lookup::{Found, Hit};
 pub use report::{Change, Laps, Miss, Report, Served, Spans};

@@ -6,11 +6,14 @@ use std::net::Shutdown;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cache_rustc::engine::{Dispatched, Dispatcher, Executed, Job, Local, Progress};
+use cache_rustc::engine::{Dispatched, Dispatcher, Executed, IdleCore, Job, Local, Progress};
 
 use super::super::client::{Asked, Client, Got};
-use super::super::protocol::{Ask, Came, Reply};
+use super::super::protocol::{Ask, Came, Meanwhile, Message, Reply};
 use crate::config::ExecuteSettings;
+
+/// What an agent needs to say what a core is to do, on a machine that is not busy.
+const ANSWER: Duration = Duration::from_millis(20);
 
 /// The agent as a dispatcher.
 #[derive(Debug)]
@@ -35,7 +38,8 @@ impl Dispatcher for AgentDispatcher {
         let mut asked = asked.ok_or("no-agent")?;
         match asked.reply(Duration::ZERO) {
             Got::Reply(Reply::Done) => {
-                Ok(Box::new(Executing { asked, scratch: job.scratch.clone() }))
+                let scratch = job.scratch.clone();
+                Ok(Box::new(Executing { asked, scratch, came: None }))
             }
             Got::Reply(Reply::Nothing { why }) => Err(why),
             Got::Reply(_) | Got::Nothing | Got::Gone => Err("agent-gone".into()),
@@ -51,18 +55,40 @@ impl Dispatcher for AgentDispatcher {
 struct Executing {
     asked: Asked,
     scratch: PathBuf,
+    /// Read already.
+    came: Option<Got>,
 }
 
 impl Dispatched for Executing {
     fn wait(&mut self, limit: Duration) -> Progress {
-        match self.asked.reply(limit) {
+        let got = self.came.take().unwrap_or_else(|| self.asked.reply(limit));
+        match got {
             Got::Reply(Reply::Executed(came)) => match read(&self.scratch, *came) {
                 Ok(executed) => Progress::Done(Box::new(executed)),
                 Err(error) => Progress::Failed(format!("scratch: {error}")),
             },
             Got::Reply(Reply::Nothing { why }) => Progress::Failed(why),
-            Got::Nothing => Progress::NotYet,
+            // The answer to a question that nobody waited for.
+            Got::Nothing | Got::Reply(Reply::Wait { .. }) => Progress::NotYet,
             Got::Reply(_) | Got::Gone => Progress::Failed("agent-gone".into()),
+        }
+    }
+
+    fn idle_core(&mut self) -> IdleCore {
+        if self.came.is_some() {
+            return IdleCore::Wait(Duration::ZERO);
+        }
+        if self.asked.say(&Message::json(&Meanwhile::CoreIsFree)).is_err() {
+            return IdleCore::Begin;
+        }
+        match self.asked.reply(ANSWER) {
+            // An agent that is slow to answer holds up nobody.
+            Got::Nothing | Got::Reply(Reply::Wait { ms: 0 }) => IdleCore::Begin,
+            Got::Reply(Reply::Wait { ms }) => IdleCore::Wait(Duration::from_millis(ms)),
+            came => {
+                self.came = Some(came);
+                IdleCore::Wait(Duration::ZERO)
+            }
         }
     }
 

@@ -2,23 +2,20 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use cache_dist::schedule::Ran;
-use cache_dist::{Client, Control, ReapiConfig, RemoteError, RustcExecutor};
-use cache_rustc::engine::{Executed, Job, Toolchain};
+use cache_dist::{Client, ReapiConfig, RemoteError, RustcExecutor};
+use cache_rustc::engine::{Job, Toolchain};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
-use super::super::ask::Conversation;
-use super::super::protocol::{Came, Reply};
 use super::super::remote::locked;
 use super::super::server::LOW;
 use super::figures::Figures;
+use super::underway::UnderWay;
 use super::worth::Worth;
 use crate::config::ExecuteSettings;
 
@@ -30,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Leaves an engine alone for a while that could not be used.
 #[derive(Debug, Default)]
-struct Breaker {
+pub(super) struct Breaker {
     failures: u32,
     until: Option<Instant>,
     why: String,
@@ -38,9 +35,14 @@ struct Breaker {
 
 impl Breaker {
     /// Why the engine is left alone now, if it is.
-    fn open(&self) -> Option<String> {
+    pub(super) fn open(&self) -> Option<String> {
         let until = self.until.filter(|until| Instant::now() < *until);
         until.map(|_| self.why.clone())
+    }
+
+    /// It has done something.
+    pub(super) fn worked(&mut self) {
+        self.failures = 0;
     }
 
     fn failed(&mut self, why: String) {
@@ -59,12 +61,14 @@ pub(super) struct Engine {
     client: Client,
     dir: PathBuf,
     executor: OnceCell<RustcExecutor>,
-    slots: Semaphore,
-    breaker: Mutex<Breaker>,
-    worth: Mutex<Worth>,
+    pub(super) slots: Semaphore,
+    pub(super) breaker: Mutex<Breaker>,
+    /// Of two locks this one is taken first.
+    pub(super) worth: Mutex<Worth>,
+    pub(super) underway: Mutex<UnderWay>,
     /// Toolchains that are being brought, or why they cannot be.
     preparing: Mutex<HashMap<Toolchain, Option<String>>>,
-    figures: Mutex<Figures>,
+    pub(super) figures: Mutex<Figures>,
 }
 
 impl Engine {
@@ -85,56 +89,17 @@ impl Engine {
             slots: Semaphore::new(AT_ONCE),
             breaker: Mutex::default(),
             worth: Mutex::default(),
+            underway: Mutex::default(),
             preparing: Mutex::default(),
             figures: Mutex::default(),
         })
-    }
-
-    /// Compiles a unit for whoever asks, as long as they listen.
-    ///
-    /// # Errors
-    /// What the connection says.
-    pub(super) async fn execute(
-        self: &Arc<Self>,
-        job: &Job,
-        talk: &mut Conversation,
-    ) -> io::Result<()> {
-        let slot = match self.take(job) {
-            Ok(slot) => slot,
-            Err(why) => {
-                locked(&self.figures).refused(&why);
-                return talk.say(&Reply::Nothing { why }).await;
-            }
-        };
-        talk.say(&Reply::Done).await?;
-        let began = Instant::now();
-        let result = tokio::select! {
-            result = self.run(job, slot) => result,
-            // Dropped with it, the action is given up on the engine too.
-            () = talk.closed() => {
-                locked(&self.figures).given_up();
-                locked(&self.worth).fleet.gave_up(cost(job), began.elapsed());
-                return Ok(());
-            }
-        };
-        let came = result
-            .map_err(|error| self.reason(&error))
-            .and_then(|executed| write(job, executed).map_err(|error| format!("scratch: {error}")));
-        let reply = match came {
-            Ok(came) => Reply::Executed(Box::new(came)),
-            Err(why) => {
-                locked(&self.figures).failed(&why);
-                Reply::Nothing { why }
-            }
-        };
-        talk.say(&reply).await
     }
 
     /// Makes room for a job. One that is to be done in any case may wait for it.
     ///
     /// # Errors
     /// Why it is not taken.
-    fn take(self: &Arc<Self>, job: &Job) -> Result<Option<SemaphorePermit<'_>>, String> {
+    pub(super) fn take(self: &Arc<Self>, job: &Job) -> Result<Option<SemaphorePermit<'_>>, String> {
         if let Some(why) = locked(&self.breaker).open() {
             return Err(format!("engine-away: {why}"));
         }
@@ -165,7 +130,7 @@ impl Engine {
     }
 
     /// Units of ours that the engine has.
-    fn in_flight(&self) -> usize {
+    pub(super) fn in_flight(&self) -> usize {
         AT_ONCE.saturating_sub(self.slots.available_permits())
     }
 
@@ -208,52 +173,13 @@ impl Engine {
         preparing.remove(&toolchain);
     }
 
-    async fn executor(&self) -> Result<&RustcExecutor, RemoteError> {
+    pub(super) async fn executor(&self) -> Result<&RustcExecutor, RemoteError> {
         let open = || RustcExecutor::new(self.client.clone(), &self.dir);
         self.executor.get_or_try_init(open).await
     }
 
-    async fn run(
-        &self,
-        job: &Job,
-        slot: Option<SemaphorePermit<'_>>,
-    ) -> Result<Executed, RemoteError> {
-        let _slot = match slot {
-            Some(slot) => Some(slot),
-            // Never closed.
-            None => self.slots.acquire().await.ok(),
-        };
-        let (began, in_flight) = (Instant::now(), self.in_flight());
-        let executor = self.executor().await?;
-        let (executed, spent) = executor.run(job, &Control::new()).await?;
-        let (bytes, time) = (
-            spent.uploaded.bytes + spent.toolchain.bytes,
-            spent.uploaded.time + spent.toolchain.time,
-        );
-        // A result of an earlier run tells nothing of now.
-        if !spent.cached {
-            let alone = Duration::from_micros(executed.alone_us.unwrap_or(0));
-            // What it takes there with nothing beside it is the best guess where nothing is known.
-            let cost = if job.cost_us.is_some() { cost(job) } else { alone };
-            locked(&self.worth).fleet.ran(&Ran {
-                worker: &spent.worker,
-                cost,
-                alone,
-                run: spent.timings.run.unwrap_or_default(),
-                total: began.elapsed(),
-                queued: spent.timings.queued.unwrap_or_default(),
-                uploaded: (bytes, time),
-                in_flight,
-            });
-        }
-        locked(&self.figures).done(&spent, began.elapsed());
-        let mut breaker = locked(&self.breaker);
-        breaker.failures = 0;
-        Ok(executed)
-    }
-
     /// Why there is no result, as a stable word with the detail behind it.
-    fn reason(&self, error: &RemoteError) -> String {
+    pub(super) fn reason(&self, error: &RemoteError) -> String {
         let word = match error {
             RemoteError::Local(_) => return format!("input: {error}"),
             RemoteError::Missing(_) => "engine-lost",
@@ -265,30 +191,4 @@ impl Engine {
         locked(&self.breaker).failed(why.clone());
         why
     }
-}
-
-/// What a job takes on this machine; nothing when that is not known.
-fn cost(job: &Job) -> Duration {
-    job.cost_us.map_or(Duration::ZERO, Duration::from_micros)
-}
-
-/// Puts what came into files, for the one who asked.
-fn write(job: &Job, executed: Executed) -> io::Result<Came> {
-    let put = |name: &str, bytes: &[u8]| fs::write(job.scratch.join(name), bytes);
-    put("stdout", &executed.stdout)?;
-    put("stderr", &executed.stderr)?;
-    if let Some(trace) = &executed.trace {
-        put("trace", trace)?;
-    }
-    let names: Vec<_> = executed.left.into_iter().collect();
-    put("left", &names.join(&b'\n'))?;
-    Ok(Came {
-        exit_code: executed.exit_code,
-        env: executed.env,
-        tied: executed.tied,
-        outputs: executed.outputs.into_keys().collect(),
-        system: executed.system,
-        run_us: executed.run_us,
-        alone_us: executed.alone_us,
-    })
 }

@@ -18,6 +18,8 @@ pub(super) struct Figures {
     cached: u64,
     /// Whoever asked went away: mostly because this machine was faster.
     given_up: u64,
+    /// Times that a job was sent once more.
+    again: u64,
     /// Taken, but not done, by reason.
     failed: BTreeMap<String, u64>,
     /// Not taken, by reason.
@@ -86,6 +88,11 @@ impl Figures {
         count(&mut self.refused, why);
     }
 
+    /// A job was sent once more, since it did not end.
+    pub(super) fn sent_again(&mut self) {
+        self.again += 1;
+    }
+
     /// Whoever asked has gone away.
     pub(super) fn given_up(&mut self) {
         self.given_up += 1;
@@ -100,6 +107,7 @@ impl Figures {
             "done": self.done,
             "cached": self.cached,
             "given_up": self.given_up,
+            "sent_again": self.again,
             "failed": self.failed,
             "refused": self.refused,
             "uploaded": uploaded(&self.uploaded),

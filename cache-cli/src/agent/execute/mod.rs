@@ -3,6 +3,8 @@
 mod dispatcher;
 mod engine;
 mod figures;
+mod underway;
+mod work;
 mod worth;
 
 use std::collections::HashMap;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cache_dist::schedule::{Fleet, Move, Situation, Unit, Waiting, decide};
 
 /// What a unit is taken to cost of which nothing is known.
-const UNKNOWN: Duration = Duration::from_millis(500);
+pub(super) const UNKNOWN: Duration = Duration::from_millis(500);
 /// Units that are sent at once before one has come back; each that does makes room for as many more.
 const FIRST: usize = 2;
 /// An engine that was not worth it may be by now: after so long a unit is sent to see.

@@ -61,8 +61,9 @@ fn as_text(status: &Value) -> String {
         "Units",
         format!(
             "{done} compiled ({} had been before), {given_up} given up as this machine was faster, \
-             {} under way of at most {}",
+             {} sent once more as they did not end, {} under way of at most {}",
             number("cached"),
+            number("sent_again"),
             number("in_flight"),
             number("at_once"),
         ),

@@ -15,7 +15,7 @@ use super::super::supply::{Coming, News};
 use super::super::unit::Unit;
 use super::check::{Check, Checked, Doubt};
 use super::learned::Learned;
-use super::{Dispatched, Dispatcher, Job, Local, Progress, job};
+use super::{Dispatched, Dispatcher, IdleCore, Job, Local, Progress, job};
 
 /// A crate that lacks something new each time is compiled here.
 const ROUNDS: u32 = 4;
@@ -84,6 +84,7 @@ impl<'a> Attempt<'a> {
         fs::create_dir(&dir).map_err(|error| format!("state-dir: {error}"))?;
         let sent = job::of(unit, &learned, state_dir, dir.clone()).and_then(|mut job| {
             job.always = dispatcher.local() == Local::Never;
+            job.races = dispatcher.local() == Local::Race;
             let dispatched = dispatcher.dispatch(&job)?;
             Ok((job, dispatched))
         });
@@ -120,6 +121,11 @@ impl<'a> Attempt<'a> {
         self.scratch.started().map_or(0o644, |marker| marker.mode() & 0o777)
     }
 
+    /// What a core of this machine does that has nothing else to do.
+    pub(super) fn idle_core(&mut self) -> IdleCore {
+        self.dispatched.idle_core()
+    }
+
     /// How many files were sent along.
     pub(super) fn files(&self) -> u64 {
         self.job.files.len() as u64
@@ -150,6 +156,7 @@ impl<'a> Attempt<'a> {
         self.job = job::of(self.unit, &self.learned, state_dir, self.dir.clone())?;
         // It was worth it.
         self.job.always = true;
+        self.job.races = self.dispatcher.local() == Local::Race;
         self.dispatched = self.dispatcher.dispatch(&self.job)?;
         *self.cancel.lock().unwrap_or_else(PoisonError::into_inner) = self.dispatched.canceller();
         self.rounds += 1;

@@ -68,6 +68,7 @@ pub(super) fn of(
         scratch,
         cost_us: learned.cost_us,
         always: false,
+        races: false,
     };
     job.check()?;
     Ok(job)

@@ -50,6 +50,11 @@ pub trait Dispatched: Send {
     /// Waits for news no longer than `limit`.
     fn wait(&mut self, limit: Duration) -> Progress;
 
+    /// This machine has a core for the job, and nothing else to do: whether it is to begin the job as well.
+    fn idle_core(&mut self) -> IdleCore {
+        IdleCore::Begin
+    }
+
     /// Ends a [`wait`](Self::wait) that goes on in another thread, and gives the job up.
     fn canceller(&self) -> Box<dyn Fn() + Send + Sync>;
 }
@@ -65,6 +70,15 @@ pub enum Local {
     /// As `Fallback`, and every unit is offered, whether that is worth it or not: to see what can be
     /// compiled elsewhere.
     Never,
+}
+
+/// What an idle core does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleCore {
+    /// It begins the job; the first to end wins.
+    Begin,
+    /// It is left to others; to be asked again after so long.
+    Wait(Duration),
 }
 
 /// How a job stands.
@@ -115,6 +129,8 @@ pub struct Job {
     pub cost_us: Option<u64>,
     /// It is to be done whether that is worth it or not.
     pub always: bool,
+    /// It may be begun here as well.
+    pub races: bool,
 }
 
 /// What a job needs of a toolchain.

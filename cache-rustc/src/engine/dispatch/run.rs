@@ -2,7 +2,8 @@
 //!
 //! While a unit is elsewhere its job token is given back, so that cargo starts the next one: cargo's
 //! `-j` stays the number of compilers that run here. A token that is free again after a while is one
-//! that cargo has no use for: then the unit is compiled here too, and the first to end wins.
+//! that cargo has no use for: then one of the units that are elsewhere, which whoever has them chooses, is
+//! compiled here too, and the first to end wins.
 
 use std::io;
 use std::process::ExitStatus;
@@ -18,7 +19,7 @@ use super::super::{Engine, Mode, miss};
 use super::attempt::{Attempt, Sent};
 use super::deliver::deliver;
 use super::learned;
-use super::{Dispatcher, Local};
+use super::{Dispatcher, IdleCore, Local};
 
 /// What cargo needs to start another unit with a token that was given back.
 const GRACE: Duration = Duration::from_millis(50);
@@ -110,6 +111,7 @@ fn wait<'e>(
     token.give_back();
     let races = dispatcher.local() == Local::Race;
     let mut limit = if races { GRACE } else { LONG };
+    let mut not_before = Instant::now();
     loop {
         match attempt.wait(limit) {
             News::Here => return Waited::Here(token),
@@ -121,8 +123,15 @@ fn wait<'e>(
         }
         if races {
             limit = LOOK;
-            if token.take_at_once() {
-                return Waited::Idle(token);
+            if Instant::now() >= not_before && token.take_at_once() {
+                match attempt.idle_core() {
+                    IdleCore::Begin => return Waited::Idle(token),
+                    // Whoever has more use for it gets it.
+                    IdleCore::Wait(time) => {
+                        token.give_back();
+                        not_before = Instant::now() + time;
+                    }
+                }
             }
         }
     }
