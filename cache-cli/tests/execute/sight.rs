@@ -22,8 +22,14 @@ fn the_agent_says_what_the_engine_did() {
     let workers = agent["workers"].as_array().expect("a list");
     let actions: u64 = workers.iter().filter_map(|worker| worker["actions"].as_u64()).sum();
     assert_eq!(actions + number("/cached"), number("/done"), "{agent}");
+    // What depends on what, and how long that takes, is known from then on.
+    let build = &agent["builds"][0];
+    let units = sent(&checkout.last()).len() as u64;
+    assert_eq!(build["target"], checkout.path("target").to_str().expect("a path"), "{agent}");
+    assert_eq!(build["units"], units, "{agent}");
+    assert!(build["longest_us"].as_u64() > Some(0), "{agent}");
     let text = lab.larder(&["execute", "status"]).stdout;
-    assert!(text.contains("Uploaded") && text.contains("Toolchain"), "{text}");
+    assert!(text.contains("Uploaded") && text.contains("the longest path"), "{text}");
 
     let stats = lab.stats();
     assert_eq!(stats["sent"]["used"], used, "{stats}");

@@ -49,7 +49,7 @@ use cache_storage::Store;
 pub use action::{Action, Env};
 use blobs::Blobs;
 pub use dispatch::{
-    Dispatched, Dispatcher, Executed, IdleCore, Job, Local, Progress, Sent, Toolchain,
+    Dispatched, Dispatcher, Executed, IdleCore, Job, Local, Progress, Sent, Stand, Toolchain,
 };
 pub use fill::{CargoRun, Filled, Journal, Noted, Start, ToPrime, units_of};
 pub use lookup::{Found, Hit};

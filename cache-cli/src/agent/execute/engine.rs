@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use cache_dist::schedule::Unit;
 use cache_dist::{Client, ReapiConfig, RemoteError, RustcExecutor};
 use cache_rustc::engine::{Job, Toolchain};
 use serde_json::Value;
@@ -15,6 +16,7 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use super::super::remote::locked;
 use super::super::server::LOW;
 use super::figures::Figures;
+use super::tails::Tails;
 use super::underway::UnderWay;
 use super::worth::Worth;
 use crate::config::ExecuteSettings;
@@ -69,6 +71,7 @@ pub(super) struct Engine {
     /// Toolchains that are being brought, or why they cannot be.
     preparing: Mutex<HashMap<Toolchain, Option<String>>>,
     pub(super) figures: Mutex<Figures>,
+    pub(super) tails: Arc<Tails>,
 }
 
 impl Engine {
@@ -92,6 +95,7 @@ impl Engine {
             underway: Mutex::default(),
             preparing: Mutex::default(),
             figures: Mutex::default(),
+            tails: Arc::new(Tails::new(&settings.state)),
         })
     }
 
@@ -99,7 +103,11 @@ impl Engine {
     ///
     /// # Errors
     /// Why it is not taken.
-    pub(super) fn take(self: &Arc<Self>, job: &Job) -> Result<Option<SemaphorePermit<'_>>, String> {
+    pub(super) fn take(
+        self: &Arc<Self>,
+        job: &Job,
+        unit: Unit,
+    ) -> Result<Option<SemaphorePermit<'_>>, String> {
         if let Some(why) = locked(&self.breaker).open() {
             return Err(format!("engine-away: {why}"));
         }
@@ -111,8 +119,8 @@ impl Engine {
             return Err(self.prepare(&job.toolchain));
         }
         let mut worth = locked(&self.worth);
-        let cost = job.cost_us.map(Duration::from_micros);
-        worth.judge(cost, self.in_flight().saturating_sub(1))?;
+        let known = job.cost_us.is_some();
+        worth.judge(unit, known, self.in_flight().saturating_sub(1))?;
         worth.sent();
         drop(worth);
         Ok(Some(slot))
@@ -125,6 +133,7 @@ impl Engine {
         status["in_flight"] = self.in_flight().into();
         status["at_once"] = worth.at_once().min(AT_ONCE).into();
         drop(worth);
+        status["builds"] = self.tails.json();
         status["trouble"] = locked(&self.breaker).open().into();
         status
     }

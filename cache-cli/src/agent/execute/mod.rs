@@ -3,6 +3,7 @@
 mod dispatcher;
 mod engine;
 mod figures;
+mod tails;
 mod underway;
 mod work;
 mod worth;

@@ -20,7 +20,7 @@ use super::super::protocol::{Came, Reply};
 use super::super::remote::locked;
 use super::engine::Engine;
 use super::underway::LATER;
-use super::worth::UNKNOWN;
+use super::worth;
 
 /// How often it is looked whether a job is late.
 const LOOK: Duration = Duration::from_millis(100);
@@ -47,7 +47,9 @@ impl Engine {
         job: &Job,
         talk: &mut Conversation,
     ) -> io::Result<()> {
-        let slot = match self.take(job) {
+        let known = job.cost_us.map(Duration::from_micros);
+        let unit = worth::unit(known, self.tails.of(&job.stand, known));
+        let slot = match self.take(job, unit) {
             Ok(slot) => slot,
             Err(why) => {
                 locked(&self.figures).refused(&why);
@@ -56,7 +58,7 @@ impl Engine {
         };
         talk.say(&Reply::Done).await?;
         let (began, number) = (Instant::now(), AtomicU64::new(0));
-        let mut work = pin!(self.work(job, slot, &number));
+        let mut work = pin!(self.work(job, unit, slot, &number));
         let result = loop {
             tokio::select! {
                 result = &mut work => break result,
@@ -97,6 +99,7 @@ impl Engine {
     async fn work(
         &self,
         job: &Job,
+        unit: Unit,
         slot: Option<SemaphorePermit<'_>>,
         told: &AtomicU64,
     ) -> Result<Executed, RemoteError> {
@@ -105,8 +108,6 @@ impl Engine {
             // Never closed.
             None => self.slots.acquire().await.ok(),
         };
-        let unit_cost = job.cost_us.map_or(UNKNOWN, Duration::from_micros);
-        let unit = Unit { cost: unit_cost, tail: unit_cost, upload: 0 };
         let number = locked(&self.underway).begin(unit, job.races, Instant::now());
         let _underway = UnderWay { engine: self, number };
         told.store(number, Ordering::Relaxed);
@@ -184,6 +185,7 @@ impl Engine {
             let alone = Duration::from_micros(executed.alone_us.unwrap_or(0));
             // What it takes there with nothing beside it is the best guess where nothing is known.
             let cost = if job.cost_us.is_some() { cost(job) } else { alone };
+            self.tails.of(&job.stand, Some(cost).filter(|cost| !cost.is_zero()));
             locked(&self.worth).fleet.ran(&Ran {
                 worker: &spent.worker,
                 cost,

@@ -10,13 +10,19 @@ use std::time::{Duration, Instant};
 use cache_dist::schedule::{Fleet, Move, Situation, Unit, Waiting, decide};
 
 /// What a unit is taken to cost of which nothing is known.
-pub(super) const UNKNOWN: Duration = Duration::from_millis(500);
+const UNKNOWN: Duration = Duration::from_millis(500);
 /// Units that are sent at once before one has come back; each that does makes room for as many more.
 const FIRST: usize = 2;
 /// An engine that was not worth it may be by now: after so long a unit is sent to see.
 const ANEW: Duration = Duration::from_secs(60);
 /// It is one that holds up nobody for long.
 const SHORT: Duration = Duration::from_secs(2);
+
+/// A unit that takes so long here and so long to the end of the build, as far as that is known.
+pub(super) fn unit(cost: Option<Duration>, tail: Option<Duration>) -> Unit {
+    let cost = cost.unwrap_or(UNKNOWN);
+    Unit { cost, tail: tail.unwrap_or(cost).max(cost), upload: 0 }
+}
 
 /// What is known of an engine, and when it was last tried.
 #[derive(Debug, Default)]
@@ -36,20 +42,19 @@ impl Worth {
         self.sent = Some(Instant::now());
     }
 
-    /// Whether a unit that takes so long here is worth sending, when so many others are there.
+    /// Whether a unit is worth sending, when so many others are there. `known`: what it takes is no guess.
     ///
     /// # Errors
     /// Why not.
-    pub(super) fn judge(&self, cost: Option<Duration>, in_flight: usize) -> Result<(), String> {
-        let anew = |sent: Instant| sent.elapsed() >= ANEW && cost.is_some_and(|cost| cost <= SHORT);
+    pub(super) fn judge(&self, unit: Unit, known: bool, in_flight: usize) -> Result<(), String> {
+        let cost = unit.cost;
+        let anew = |sent: Instant| sent.elapsed() >= ANEW && known && cost <= SHORT;
         if in_flight == 0 && self.sent.is_none_or(anew) {
             return Ok(());
         }
         if in_flight >= self.at_once() {
             return Err("not-worth: the engine has enough to do".into());
         }
-        let cost = cost.unwrap_or(UNKNOWN);
-        let unit = Unit { cost, tail: cost, upload: 0 };
         // Where actions hold up each other, one more is worth it only if it ends there sooner than
         // here from now on.
         let left = if self.fleet.is_crowded() { Duration::ZERO } else { cost };
@@ -76,6 +81,10 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn judge(worth: &Worth, cost: Option<Duration>, in_flight: usize) -> Result<(), String> {
+        worth.judge(unit(cost, None), cost.is_some(), in_flight)
+    }
+
     /// An engine whose actions of a second took so long to run.
     fn engine(run: Duration) -> Worth {
         let mut worth = Worth::default();
@@ -89,24 +98,24 @@ mod tests {
     #[test]
     fn little_is_sent_before_anything_has_come_back() {
         let mut worth = Worth::default();
-        assert_eq!(worth.judge(None, 0), Ok(()));
+        assert_eq!(judge(&worth, None, 0), Ok(()));
         worth.sent();
-        assert_eq!(worth.judge(None, 1), Ok(()));
-        assert!(worth.judge(None, 2).is_err());
-        assert_eq!(engine(SECOND).judge(None, 3), Ok(()));
+        assert_eq!(judge(&worth, None, 1), Ok(()));
+        assert!(judge(&worth, None, 2).is_err());
+        assert_eq!(judge(&engine(SECOND), None, 3), Ok(()));
     }
 
     #[test]
     fn an_engine_whose_actions_hold_up_each_other_is_given_no_more() {
         for (run, sends) in [(SECOND, true), (SECOND * 2, false)] {
             let worth = engine(run);
-            assert_eq!(worth.judge(Some(SECOND), 1).is_ok(), sends, "{run:?}");
-            assert_eq!(worth.judge(Some(SECOND), 0).is_ok(), sends, "{run:?}");
+            assert_eq!(judge(&worth, Some(SECOND), 1).is_ok(), sends, "{run:?}");
+            assert_eq!(judge(&worth, Some(SECOND), 0).is_ok(), sends, "{run:?}");
         }
     }
 
     #[test]
     fn what_is_short_is_not_worth_the_way() {
-        assert!(engine(SECOND).judge(Some(Duration::from_millis(20)), 1).is_err());
+        assert!(judge(&engine(SECOND), Some(Duration::from_millis(20)), 1).is_err());
     }
 }

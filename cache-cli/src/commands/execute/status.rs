@@ -110,6 +110,12 @@ fn as_text(status: &Value) -> String {
         let actions = text::count(worker["actions"].as_u64().unwrap_or(0), "action");
         line("Worker", format!("{name}: {actions}, {speed}"));
     }
+    for build in status["builds"].as_array().into_iter().flatten() {
+        let units = text::count(build["units"].as_u64().unwrap_or(0), "unit");
+        let longest = text::micros(build["longest_us"].as_u64().unwrap_or(0));
+        let target = build["target"].as_str().unwrap_or_default();
+        line("Builds", format!("{target}: {units}, the longest path takes {longest} here"));
+    }
     out
 }
 

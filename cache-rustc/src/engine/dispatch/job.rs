@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::super::unit::{self, Unit, os};
 use super::inputs;
 use super::learned::Learned;
-use super::{Job, Toolchain};
+use super::{Job, Toolchain, stand};
 use crate::args::Target;
 use crate::env_class::{self, Class, READ_BY_C_LIBRARY};
 use crate::trace::Tracer;
@@ -67,6 +67,7 @@ pub(super) fn of(
         tracer: tracer.object().to_path_buf(),
         scratch,
         cost_us: learned.cost_us,
+        stand: stand::of(unit),
         always: false,
         races: false,
     };

@@ -16,6 +16,7 @@ mod job;
 mod learned;
 mod macros;
 mod run;
+mod stand;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -127,10 +128,23 @@ pub struct Job {
     pub scratch: PathBuf,
     /// Microseconds that the unit took before, here or elsewhere, where that is known.
     pub cost_us: Option<u64>,
+    /// Where it stands in its build.
+    pub stand: Stand,
     /// It is to be done whether that is worth it or not.
     pub always: bool,
     /// It may be begun here as well.
     pub races: bool,
+}
+
+/// Where a unit stands in its build, by names that are the same in each build of the kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stand {
+    /// The target directory.
+    pub target: PathBuf,
+    /// The unit's own name; empty where there is none.
+    pub name: String,
+    /// Names of units that it waits for.
+    pub needs: BTreeSet<String>,
 }
 
 /// What a job needs of a toolchain.
