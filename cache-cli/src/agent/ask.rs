@@ -64,3 +64,27 @@ impl Conversation {
         while matches!(self.stream.read(&mut byte).await, Ok(1..)) {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn a_message_that_is_heard_in_two_goes_is_whole() -> io::Result<()> {
+        let (mut from, to) = UnixStream::pair()?;
+        let (mut talk, said) = (Conversation::new(to), Reply::Wait { ms: 7 });
+        let bytes =
+            [Message::json(&said), Message::json(&Reply::Here)].map(|m| m.encode()).concat();
+        for cut in 1..9 {
+            from.write_all(&bytes[..cut]).await?;
+            assert!(talk.hear().now_or_never().is_none());
+            from.write_all(&bytes[cut..]).await?;
+            assert_eq!(talk.hear().await?.parse::<Reply>()?, said);
+            assert_eq!(talk.hear().await?.parse::<Reply>()?, Reply::Here);
+        }
+        drop(from);
+        assert!(talk.hear().await.is_err());
+        Ok(())
+    }
+}

@@ -227,6 +227,12 @@ pub(crate) enum Got {
 }
 
 impl Asked {
+    /// A request whose replies come from the other end of this.
+    #[cfg(test)]
+    pub(super) fn on(stream: UnixStream) -> Self {
+        Self { stream, first: None }
+    }
+
     /// The next reply.
     pub(crate) fn reply(&mut self, limit: Duration) -> Got {
         if let Some(first) = self.first.take() {

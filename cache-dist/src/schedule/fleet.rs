@@ -245,6 +245,12 @@ impl Fleet {
         Duration::try_from_secs_f64(self.time(unit, speed)).unwrap_or(Duration::MAX)
     }
 
+    /// Whether all workers that were measured would have ended a unit that has taken so long.
+    #[must_use]
+    pub fn is_overdue(&self, unit: &Unit, elapsed: Duration) -> bool {
+        elapsed > self.longest(unit).mul_f64(SPREAD.1)
+    }
+
     /// By how much what is left exceeds `other` seconds, on average; nothing where it does not.
     fn gain(&self, unit: &Unit, elapsed: Duration, other: f64) -> Duration {
         let (mut gain, mut share) = (0.0, 0.0);

@@ -150,14 +150,17 @@ fn use_core(situation: &Situation<'_>, order: &[usize]) -> Option<Move> {
 }
 
 /// The unit with the longest tail of those that would end sooner if they were started here now: clearly
-/// sooner, where something else waits for the core; at all, where it would lie idle.
+/// sooner, where something else waits for the core; at all, where it would lie idle, or if nobody knows when
+/// they will end.
 fn most_urgent_late(situation: &Situation<'_>, wanted: bool) -> Option<usize> {
     let is_late = |sent: &Sent| {
-        let gain = match situation.fleet {
-            Some(fleet) => fleet.gain_here(&sent.unit, sent.elapsed),
-            None => Duration::MAX,
-        };
-        sent.here && gain > if wanted { worth(&sent.unit) } else { Duration::ZERO }
+        let Some(fleet) = situation.fleet else { return sent.here };
+        let gain = fleet.gain_here(&sent.unit, sent.elapsed);
+        sent.here
+            && match wanted {
+                true => gain > worth(&sent.unit),
+                false => gain > Duration::ZERO || fleet.is_overdue(&sent.unit, sent.elapsed),
+            }
     };
     let late = situation.sent.iter().enumerate().filter(|(_, sent)| is_late(sent));
     late.max_by_key(|(i, sent)| (sent.unit.tail, Reverse(*i))).map(|(i, _)| i)

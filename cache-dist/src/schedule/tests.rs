@@ -122,6 +122,30 @@ fn a_straggler_is_overtaken_and_nobody_else() {
 }
 
 #[test]
+fn a_core_that_would_lie_idle_overtakes_for_less() {
+    // What is left there exceeds the time here by half a second.
+    let fleet = fleet(&[0.5]);
+    let late = [Sent { elapsed: Duration::from_millis(9_600), ..sent(10, 50, 0) }];
+    let now = Situation { idle: 1, sent: &late, in_flight: 1, fleet: Some(&fleet), ..NOTHING };
+    assert_eq!(decide(&now), Some(Move::Overtake(0)));
+    let small = [waiting(1, 1)];
+    assert_eq!(decide(&Situation { waiting: &small, ..now }), Some(Move::Here(0)));
+    let sooner = [Sent { elapsed: Duration::from_millis(10_200), ..late[0] }];
+    assert_eq!(decide(&Situation { sent: &sooner, ..now }), None, "it will end sooner there");
+    let mut fast = fleet.clone();
+    // A fast engine should have ended this long ago.
+    for _ in 0..50 {
+        let run = seconds(2);
+        fast.ran(&Ran { worker: "w0", cost: seconds(10), run, total: run, ..Ran::default() });
+    }
+    let stuck = [sent(10, 50, 4)];
+    let now = Situation { fleet: Some(&fast), sent: &stuck, ..now };
+    assert_eq!(decide(&now), Some(Move::Overtake(0)));
+    assert_eq!(decide(&Situation { waiting: &small, ..now }), Some(Move::There(0)));
+    assert_eq!(decide(&Situation { sent: &[sent(10, 50, 2)], ..now }), None);
+}
+
+#[test]
 fn without_a_core_a_straggler_is_sent_once_more() {
     let fleet = fleet(&[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.125]);
     let mut late = [sent(10, 50, 15)];

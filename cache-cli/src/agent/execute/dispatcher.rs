@@ -120,3 +120,52 @@ fn read(scratch: &std::path::Path, came: Came) -> io::Result<Executed> {
         alone_us: came.alone_us,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    fn asking() -> (Executing, UnixStream) {
+        let (own, agent) = UnixStream::pair().expect("a pair");
+        let (asked, scratch) = (Asked::on(own), PathBuf::from("/nowhere"));
+        (Executing { asked, scratch, came: None }, agent)
+    }
+
+    fn says(mut agent: &UnixStream, reply: &Reply) {
+        agent.write_all(&Message::json(reply).encode()).expect("it is heard");
+    }
+
+    #[test]
+    fn an_idle_core_does_what_the_agent_says() {
+        let (mut asking, agent) = asking();
+        says(&agent, &Reply::Wait { ms: 100 });
+        assert_eq!(asking.idle_core(), IdleCore::Wait(Duration::from_millis(100)));
+        says(&agent, &Reply::Wait { ms: 0 });
+        assert_eq!(asking.idle_core(), IdleCore::Begin);
+    }
+
+    #[test]
+    fn an_agent_that_does_not_answer_holds_up_nobody() {
+        let (mut asking, agent) = asking();
+        assert_eq!(asking.idle_core(), IdleCore::Begin);
+        // What it says too late is not taken for news.
+        says(&agent, &Reply::Wait { ms: 100 });
+        assert!(matches!(asking.wait(LONG), Progress::NotYet));
+        drop(agent);
+        assert!(matches!(asking.wait(LONG), Progress::Failed(_)));
+    }
+
+    #[test]
+    fn a_result_that_comes_instead_of_an_answer_is_not_lost() {
+        let (mut asking, agent) = asking();
+        says(&agent, &Reply::Nothing { why: "engine".into() });
+        for _ in 0..2 {
+            assert_eq!(asking.idle_core(), IdleCore::Wait(Duration::ZERO));
+        }
+        assert!(matches!(asking.wait(LONG), Progress::Failed(why) if why == "engine"));
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+}

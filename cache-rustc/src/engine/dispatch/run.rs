@@ -107,32 +107,82 @@ fn wait<'e>(
     engine: &Engine,
     dispatcher: &dyn Dispatcher,
 ) -> Waited<'e> {
-    let mut token = JobToken::held(engine.options().job_token.then_some(&unit.env));
-    token.give_back();
+    let mut core = Core::busy(JobToken::held(engine.options().job_token.then_some(&unit.env)));
     let races = dispatcher.local() == Local::Race;
     let mut limit = if races { GRACE } else { LONG };
-    let mut not_before = Instant::now();
     loop {
         match attempt.wait(limit) {
-            News::Here => return Waited::Here(token),
+            News::Here => return Waited::Here(core.token),
             News::Nothing => {
-                token.take();
+                core.token.take();
                 return Waited::Nothing;
             }
             News::NotYet | News::Offer(_) => {}
         }
         if races {
             limit = LOOK;
-            if Instant::now() >= not_before && token.take_at_once() {
-                match attempt.idle_core() {
-                    IdleCore::Begin => return Waited::Idle(token),
-                    // Whoever has more use for it gets it.
-                    IdleCore::Wait(time) => {
-                        token.give_back();
-                        not_before = Instant::now() + time;
-                    }
-                }
+            if core.is_idle_for(|| attempt.idle_core()) {
+                return Waited::Idle(core.token);
             }
         }
+    }
+}
+
+/// The core of this machine that a unit would run on.
+struct Core<'e> {
+    /// What stands for it.
+    token: JobToken<'e>,
+    /// Nobody is asked again before.
+    not_before: Instant,
+}
+
+impl<'e> Core<'e> {
+    /// One that others may use.
+    fn busy(mut token: JobToken<'e>) -> Self {
+        token.give_back();
+        Self { token, not_before: Instant::now() }
+    }
+
+    /// Whether nobody uses it, and the unit is the one to begin then. Only then the token is held.
+    fn is_idle_for(&mut self, ask: impl FnOnce() -> IdleCore) -> bool {
+        if Instant::now() < self.not_before || !self.token.take_at_once() {
+            return false;
+        }
+        let IdleCore::Wait(time) = ask() else { return true };
+        // Whoever has more use for it gets it.
+        self.token.give_back();
+        self.not_before = Instant::now() + time;
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+    use std::ffi::OsString;
+    use std::io::{Read, Write, pipe};
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_token_is_held_for_a_question_and_for_a_run_alone() -> io::Result<()> {
+        let (mut take, give) = pipe()?;
+        let flags = format!("--jobserver-auth={},{}", take.as_raw_fd(), give.as_raw_fd());
+        let env = HashMap::from([(OsString::from("CARGO_MAKEFLAGS"), OsString::from(flags))]);
+        let mut core = Core::busy(JobToken::held(Some(&env)));
+        let mut byte = [0];
+        take.read_exact(&mut byte)?;
+        assert!(!core.is_idle_for(|| unreachable!("no token is free")));
+        (&give).write_all(&byte)?;
+        assert!(!core.is_idle_for(|| IdleCore::Wait(LONG)));
+        take.read_exact(&mut byte)?;
+        (&give).write_all(&byte)?;
+        assert!(!core.is_idle_for(|| unreachable!("nobody is asked again so soon")));
+        core.not_before = Instant::now();
+        assert!(core.is_idle_for(|| IdleCore::Begin));
+        (&give).write_all(b"x")?;
+        take.read_exact(&mut byte)?;
+        assert_eq!(byte, *b"x", "it has the token");
+        Ok(())
     }
 }
