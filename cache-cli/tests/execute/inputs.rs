@@ -1,7 +1,7 @@
 //! What a compile reads that nobody could know before.
 
 use crate::harness::{Files, macros};
-use crate::support::{all_sent, engine, how, lab_on, sent};
+use crate::support::{all_sent, engine, how, lab_on, offered, sent};
 
 fn using(call: &str) -> Files {
     macros(&format!("pub fn text() -> &'static str {{ {call} }}\n"))
@@ -33,6 +33,24 @@ fn a_variable_that_a_macro_reads_is_learned_and_no_other_is_sent() {
     checkout.remove("target");
     assert_eq!(checkout.build_and_run(), "second\n", "it is an input");
     assert_eq!(how(&checkout.last(), "one"), "used");
+}
+
+/// One with the name of a setting too.
+#[test]
+fn what_the_build_script_sets_is_sent_at_first() {
+    let Some(engine) = engine() else { return };
+    let lab = lab_on(&engine);
+    let library =
+        "pub fn text() -> String { format!(\"{}{}\", env!(\"MADE\"), env!(\"LARDER_MADE\")) }\n";
+    let script = "fn main() {\n\
+                  println!(\"cargo:rustc-env=MADE=m\");\n\
+                  println!(\"cargo::rustc-env=LARDER_MADE=l\");\n\
+                  }\n";
+    let checkout =
+        lab.checkout("ws", &using("").with("one/src/lib.rs", library).with("one/build.rs", script));
+    assert_eq!(checkout.build_and_run(), "ml\n");
+    all_sent(&checkout.last());
+    assert!(offered(&checkout.last(), "one").lacked.is_empty());
 }
 
 #[test]

@@ -7,11 +7,13 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use cache_core::Hasher;
 
 use super::super::unit::Unit;
+use super::check::lexically_plain;
+use super::inputs::Inputs;
 use super::macros;
 use crate::args::SearchKind;
 
@@ -53,12 +55,13 @@ fn place(state_dir: &Path, stem: &Path) -> PathBuf {
     state_dir.join("deps-v1").join(name)
 }
 
-/// The libraries that a unit may read: those that its arguments name, with all that they need, and
+/// Adds the libraries that a unit may read: those that its arguments name, with all that they need, and
 /// their sources that define macros. For what nothing is known of, whatever lies in the directories that are searched.
-pub(super) fn libraries(unit: &Unit, state_dir: &Path) -> BTreeSet<PathBuf> {
+pub(super) fn libraries(unit: &Unit, state_dir: &Path, inputs: &mut Inputs) {
     let mut stems = BTreeSet::new();
     let mut next: Vec<PathBuf> = unit.externs.iter().map(|(path, _)| stem(path)).collect();
-    let mut files: BTreeSet<PathBuf> = unit.externs.iter().map(|(path, _)| path.clone()).collect();
+    let files = &mut inputs.files;
+    files.extend(unit.externs.iter().map(|(path, _)| path.clone()));
     while let Some(stem) = next.pop() {
         if !stems.insert(stem.clone()) {
             continue;
@@ -78,8 +81,17 @@ pub(super) fn libraries(unit: &Unit, state_dir: &Path) -> BTreeSet<PathBuf> {
     files.extend(stems.iter().flat_map(|stem| forms(stem, links)));
     let cwd = &unit.place.cwd;
     let sources = stems.iter().flat_map(|stem| macros::sources(stem, cwd, state_dir));
-    files.extend(sources.filter(|path| path.is_file()));
-    files
+    for path in sources.filter(|path| path.is_file()) {
+        files.insert(lexically_plain(&path));
+        inputs.directories.extend(through(&path));
+    }
+}
+
+/// The directories that a path leads into and out of again.
+fn through(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let parts: Vec<_> = path.components().collect();
+    let out: Vec<_> = (1..parts.len()).filter(|at| parts[*at] == Component::ParentDir).collect();
+    out.into_iter().map(move |at| lexically_plain(&parts[..at].iter().collect::<PathBuf>()))
 }
 
 /// The files of a library. Only a link reads a library of which there is metadata.
@@ -104,4 +116,17 @@ fn everything(unit: &Unit) -> BTreeSet<PathBuf> {
     let stems: BTreeSet<PathBuf> =
         entries.map(|entry| stem(&entry.path())).filter(|stem| is_library(stem)).collect();
     stems.iter().flat_map(|stem| forms(stem, unit.args.links())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_through_the_directories_that_it_leaves() {
+        let led = |path: &str| through(Path::new(path)).collect::<Vec<_>>();
+        assert_eq!(led("/p/src/../data/m.rs"), [Path::new("/p/src")]);
+        assert_eq!(led("/p/a/b/../../m.rs"), [Path::new("/p/a/b"), Path::new("/p/a")]);
+        assert!(led("/p/src/m.rs").is_empty());
+    }
 }

@@ -38,7 +38,7 @@ pub(super) fn of(unit: &Unit, learned: &Learned, state_dir: &Path) -> Result<Inp
     if let Some(out_dir) = variable("OUT_DIR").filter(|dir| dir.is_dir()) {
         inputs.tree(unit, &out_dir)?;
     }
-    inputs.files.extend(closure::libraries(unit, state_dir));
+    closure::libraries(unit, state_dir, &mut inputs);
     let named = unit.args.named_inputs.iter().map(|named| unit.place.absolute(&named.path));
     inputs.files.extend(named.chain(unit.args.argfiles.iter().cloned()).filter(|p| p.is_file()));
     if unit.args.links() || unit.args.bundles_native_libs() {
@@ -68,7 +68,7 @@ pub(super) fn is_system(path: &Path) -> bool {
 
 impl Inputs {
     /// Leaves out what nothing looked at the last time, but for what the arguments name. Directories
-    /// stay: what is looked for in them shows.
+    /// stay: what is looked for in them shows, and paths may lead through them (`src/../data`).
     fn prune(&mut self, unit: &Unit, learned: &Learned) {
         if learned.unread.is_empty() {
             return;
@@ -78,6 +78,8 @@ impl Inputs {
         let spared = |path: &PathBuf| learned.spares(unit, path) && !named(path);
         let (pruned, files) = std::mem::take(&mut self.files).into_iter().partition(spared);
         (self.pruned, self.files) = (pruned, files);
+        let parents = self.pruned.iter().filter_map(|path| path.parent());
+        self.directories.extend(parents.map(Path::to_path_buf));
     }
 
     /// Adds all files below a directory, but for target directories and what git keeps.

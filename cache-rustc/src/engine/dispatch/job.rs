@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::super::unit::{self, Unit, os};
+use super::declared;
 use super::inputs;
 use super::learned::Learned;
 use super::{Job, Toolchain, stand};
@@ -79,15 +80,17 @@ fn text(value: OsString) -> Result<String, String> {
     value.into_string().map_err(|_| "not-unicode".into())
 }
 
-/// What cargo sets, what the compiler's identity knows, and what turned out to be read. All else
-/// stays here: it may be secret, and a result would differ by it for nothing.
+/// What cargo or the package's build script sets, what the compiler's identity knows, and what turned
+/// out to be read. All else stays here: it may be secret, and a result would differ by it for nothing.
 fn environment(unit: &Unit, learned: &Learned) -> Result<BTreeMap<String, String>, String> {
+    let declared = declared::variables(unit);
+    let is_known = |name: &str| learned.env.contains(name) || declared.contains(name);
     let goes = |name: &OsStr| {
         env_class::set_by_cargo(name)
             || env_class::classify(name) == Class::Identity
             || ALWAYS.iter().any(|always| name == *always)
             || unit.args.links() && READ_BY_C_LIBRARY.iter().any(|known| name == *known)
-            || name.to_str().is_some_and(|name| learned.env.contains(name))
+            || name.to_str().is_some_and(is_known)
     };
     let sent = unit.env.iter().filter(|(name, _)| goes(name));
     sent.map(|(name, value)| Ok((text(name.clone())?, text(value.clone())?))).collect()

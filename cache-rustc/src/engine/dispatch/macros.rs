@@ -4,7 +4,7 @@
 //! stands, if it is there (`SourceMap::ensure_source_file_source_present`). Which of them it will read
 //! cannot be told before, so all are offered. A library's sources are named by its dependency information,
 //! which lies beside it; which of them define macros is noted in a small file named after the
-//! library: `macros-v1/<digest>` in the state directory, a stamp, and a path a line.
+//! library: `macros-v2/<digest>` in the state directory, a stamp, and a path a line.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -15,15 +15,14 @@ use std::path::{Path, PathBuf};
 use cache_core::Hasher;
 
 use super::super::unit::os;
-use super::check::lexically_plain;
 use crate::dep_info::DepInfo;
 
 /// What a file has that defines a macro.
 const DEFINES: &[u8] = b"macro_rules!";
 
 /// The sources with macros of a library (`…/deps/libname-hash`, without extension) that was compiled in
-/// this working directory, if its dependency information names them relatively. What cannot be read
-/// has none.
+/// this working directory, if its dependency information names them relatively; as it names them, which may
+/// be through other directories (`src/../data`). What cannot be read has none.
 pub(super) fn sources(stem: &Path, cwd: &Path, state_dir: &Path) -> Vec<PathBuf> {
     let Some(info) = dep_info(stem) else { return Vec::new() };
     let Ok(metadata) = fs::metadata(&info) else { return Vec::new() };
@@ -35,7 +34,7 @@ pub(super) fn sources(stem: &Path, cwd: &Path, state_dir: &Path) -> Vec<PathBuf>
     }
     let named = fs::read(&info).ok().and_then(|bytes| DepInfo::parse(&bytes).ok());
     let named = named.map(|info| info.files).unwrap_or_default();
-    let named = named.iter().map(|path| lexically_plain(&cwd.join(os(path))));
+    let named = named.iter().map(|path| cwd.join(os(path)));
     let defines = |path: &PathBuf| {
         fs::read(path).is_ok_and(|text| memchr::memmem::find(&text, DEFINES).is_some())
     };
@@ -75,9 +74,9 @@ fn write(note: &Path, stamp: &[u8], found: &[PathBuf]) {
 }
 
 fn place(stem: &Path, state_dir: &Path) -> PathBuf {
-    let mut hasher = Hasher::keyed("larder 2026-11 macros v1");
+    let mut hasher = Hasher::keyed("larder 2026-11 macros v2");
     let name = hasher.field(stem.as_os_str().as_bytes()).finish().to_hex();
-    state_dir.join("macros-v1").join(name)
+    state_dir.join("macros-v2").join(name)
 }
 
 #[cfg(test)]
@@ -96,12 +95,12 @@ mod tests {
         assert!(found().is_empty(), "nothing is known");
         let files = "src/lib.rs src/../src/m.rs\n\nsrc/lib.rs:\nsrc/../src/m.rs:\n";
         fs::write(&info, format!("libone-1.rlib: {files}")).unwrap();
-        assert_eq!(found(), [cwd.join("src/m.rs")]);
+        assert_eq!(found(), [cwd.join("src/../src/m.rs")]);
         // Not looked at again, ...
         fs::write(cwd.join("src/lib.rs"), "macro_rules! l { () => {} }\n").unwrap();
-        assert_eq!(found(), [cwd.join("src/m.rs")]);
+        assert_eq!(found(), [cwd.join("src/../src/m.rs")]);
         // ... but when the library is another.
         fs::write(&info, format!("libone-1.rmeta: {files}")).unwrap();
-        assert_eq!(found(), [cwd.join("src/lib.rs"), cwd.join("src/m.rs")]);
+        assert_eq!(found(), [cwd.join("src/lib.rs"), cwd.join("src/../src/m.rs")]);
     }
 }

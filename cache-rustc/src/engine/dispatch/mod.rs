@@ -10,6 +10,7 @@
 mod attempt;
 mod check;
 mod closure;
+mod declared;
 mod deliver;
 mod inputs;
 mod job;

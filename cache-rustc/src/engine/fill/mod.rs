@@ -19,10 +19,13 @@ mod cargo;
 mod codec;
 mod entry;
 mod journal;
+mod look;
 mod place;
 mod places;
 mod prime;
+mod put;
 mod snapshot;
+mod under_way;
 
 pub use cargo::CargoRun;
 pub use journal::{Journal, Noted, Start};

@@ -8,6 +8,9 @@ use super::log::Unit;
 use super::{Build, Results};
 use crate::figures::{factor, mebibytes, median, seconds};
 
+/// A reason may list hundreds of files.
+const MOST_OF_A_REASON: usize = 300;
+
 /// Counts by a word.
 type Counts = BTreeMap<String, usize>;
 
@@ -97,12 +100,13 @@ fn ran(units: &[Unit]) -> Counts {
     counts
 }
 
-/// Why units that were to be compiled there were compiled here: two words of the reason.
+/// Why units that were to be compiled there were compiled here: the reason without its numbers.
 fn stayed(units: &[Unit]) -> Counts {
     let mut counts = Counts::new();
     for why in units.iter().filter_map(|unit| unit.sent.strip_prefix("failed: ")) {
-        let why = why.split(|c: char| c.is_ascii_digit()).next().unwrap_or(why);
-        *counts.entry(why.trim_end().to_owned()).or_default() += 1;
+        // Times differ each time.
+        let text = why.chars().filter(|c| !c.is_ascii_digit()).take(MOST_OF_A_REASON);
+        *counts.entry(text.collect()).or_default() += 1;
     }
     counts
 }
@@ -116,7 +120,10 @@ fn files(units: &[Unit]) -> usize {
 fn undeclared(units: &[Unit]) -> Vec<String> {
     let lacked = units.iter().flat_map(|unit| {
         let inputs = unit.lacked.iter().filter(|lacked| !lacked.starts_with("system: "));
-        inputs.map(|lacked| format!("{} ({}): {lacked}", unit.name, unit.kind))
+        // What it lacked to the end, too.
+        let to_the_end = unit.sent.strip_prefix("failed: lacks: ");
+        let all = inputs.map(String::as_str).chain(to_the_end);
+        all.map(|lacked| format!("{} ({}): {lacked}", unit.name, unit.kind))
     });
     lacked.collect()
 }
