@@ -25,12 +25,14 @@ use super::journal::{Journal, Noted, Start};
 use super::places::Places;
 
 impl Engine {
-    /// Makes a build known whose cargo has ended: how many of its units are. The journal is removed.
+    /// Makes a build known whose cargo has ended: how many of its units are; none when its target directory
+    /// is being removed or built in meanwhile, for half a build would be taken for the whole. The journal is
+    /// removed.
     ///
     /// # Errors
     /// What the store says.
     pub fn snapshot(&self, cargo: &CargoRun, journal: &Journal) -> Result<usize, StoreError> {
-        let known = self.write_down(cargo, &newest(journal.entries()));
+        let known = self.write_down(cargo, &journal.entries());
         journal.remove();
         known
     }
@@ -40,11 +42,9 @@ impl Engine {
             return Ok(0);
         };
         let places = Places::of(cargo);
-        let target = cargo.target();
-        let mut bytes = Vec::new();
-        let units = entries.iter().filter_map(|entry| unit(entry, &places, &target));
-        let known = units.map(|unit| put(&mut bytes, &unit)).count();
-        if known == 0 {
+        let (bytes, known) = units(entries, &places, &cargo.target());
+        let is_settled = || units(entries, &places, &cargo.target()).0 == bytes;
+        if known == 0 || !is_settled() {
             return Ok(0);
         }
         let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
@@ -91,12 +91,20 @@ pub fn units_of(snapshot: &[u8]) -> Vec<Noted> {
     units
 }
 
+/// The bytes of all units as they are now, and how many.
+fn units(entries: &[Entry], places: &Places, target: &Path) -> (Vec<u8>, usize) {
+    let mut bytes = Vec::new();
+    let units = newest(entries).into_iter().filter_map(|entry| unit(entry, places, target));
+    let count = units.map(|unit| put(&mut bytes, &unit)).count();
+    (bytes, count)
+}
+
 /// Of each unit the newest entry, by start: what was put in place and then built again anyway is in a
 /// journal twice.
-fn newest(entries: Vec<Entry>) -> Vec<Entry> {
+fn newest(entries: &[Entry]) -> Vec<&Entry> {
     let mut seen = BTreeSet::new();
-    let of_unit = |entry: &Entry| fingerprint(&entry.start).is_some_and(|dir| seen.insert(dir));
-    let mut entries: Vec<Entry> = entries.into_iter().rev().filter(of_unit).collect();
+    let of_unit = |entry: &&Entry| fingerprint(&entry.start).is_some_and(|dir| seen.insert(dir));
+    let mut entries: Vec<&Entry> = entries.iter().rev().filter(of_unit).collect();
     entries.reverse();
     entries
 }
