@@ -11,6 +11,11 @@ const MOST: usize = 3;
 /// one is sent once more only past so many times what it was expected to take.
 const STUCK: u32 = 4;
 
+/// How long a wrapper whose job is not the one for a core does not ask again, for each so many jobs: who asks
+/// has the token of a core meanwhile.
+const LATER: Duration = Duration::from_millis(100);
+const FOR_EACH: usize = 8;
+
 /// A job.
 #[derive(Clone, Copy, Debug)]
 struct Job {
@@ -62,6 +67,11 @@ impl UnderWay {
         true
     }
 
+    /// How long whoever was told to leave a core to others does not ask again.
+    pub(super) fn pause(&self) -> Duration {
+        LATER * u32::try_from(self.jobs.len().div_ceil(FOR_EACH).max(1)).unwrap_or(1)
+    }
+
     /// Whether a job is to be sent once more, when the engine has so many actions of this machine.
     pub(super) fn again(
         &mut self,
@@ -95,9 +105,6 @@ impl UnderWay {
 fn situation<'a>(sent: &'a [Sent], in_flight: usize, fleet: &'a Fleet) -> Situation<'a> {
     Situation { idle: 0, local: &[], waiting: &[], sent, in_flight, fleet: Some(fleet) }
 }
-
-/// How long a wrapper whose job is not the one for a core does not ask again.
-pub(super) const LATER: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -142,6 +149,17 @@ mod tests {
         let job = jobs.begin(unit(10, 10), true, begun);
         assert!(!jobs.overtakes(job, &fleet, begun + SECOND * 5));
         assert!(jobs.overtakes(job, &fleet, begun + SECOND * 25));
+    }
+
+    #[test]
+    fn many_jobs_do_not_keep_a_core_busy_with_questions() {
+        let mut jobs = UnderWay::default();
+        let asked_in_a_second =
+            |jobs: &UnderWay| jobs.jobs.len() as f64 / jobs.pause().as_secs_f64();
+        for _ in 0..64 {
+            jobs.begin(unit(2, 2), true, Instant::now());
+            assert!(asked_in_a_second(&jobs) <= 80.0);
+        }
     }
 
     #[test]

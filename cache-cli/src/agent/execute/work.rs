@@ -19,7 +19,6 @@ use super::super::ask::Conversation;
 use super::super::protocol::{Came, Reply};
 use super::super::remote::locked;
 use super::engine::Engine;
-use super::underway::LATER;
 use super::worth;
 
 /// How often it is looked whether a job is late.
@@ -89,8 +88,9 @@ impl Engine {
     /// What a free core of this machine is to do, which the wrapper of this job has.
     fn core(&self, number: u64) -> Reply {
         let worth = locked(&self.worth);
-        let begin = locked(&self.underway).overtakes(number, &worth.fleet, Instant::now());
-        let wait = if begin { Duration::ZERO } else { LATER };
+        let mut underway = locked(&self.underway);
+        let begin = underway.overtakes(number, &worth.fleet, Instant::now());
+        let wait = if begin { Duration::ZERO } else { underway.pause() };
         Reply::Wait { ms: u64::try_from(wait.as_millis()).unwrap_or(0) }
     }
 
