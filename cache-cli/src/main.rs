@@ -3,6 +3,10 @@
 //! cargo starts this program once per compile, so [`main`] tells that case apart before anything
 //! else is set up.
 #![forbid(unsafe_code)]
+#![deny(clippy::print_stdout, reason = "it panics where nobody reads: `say!`")]
+
+#[macro_use]
+mod say;
 
 mod agent;
 mod cargo_config;

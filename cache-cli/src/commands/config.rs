@@ -10,7 +10,7 @@ use crate::places;
 /// Prints the settings; `false` when some of them cannot be used.
 pub(super) fn run() -> bool {
     let config = Config::load();
-    print!("{}", describe(&config));
+    say!("{}", describe(&config));
     for problem in &config.problems {
         eprintln!("{problem}");
     }

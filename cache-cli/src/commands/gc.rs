@@ -25,7 +25,7 @@ pub(super) fn run(limit: Option<&str>) -> Result<bool> {
         other => other.bytes(store.root()).unwrap_or(u64::MAX),
     };
     let report = store.gc(target).context("nothing was evicted")?;
-    println!(
+    sayln!(
         "{}: {} before, {} now; {} and {} removed, {} of killed processes",
         store.root().display(),
         bytes(report.before),
@@ -35,7 +35,7 @@ pub(super) fn run(limit: Option<&str>) -> Result<bool> {
         count(report.leftovers_removed, "leftover"),
     );
     if report.after > target {
-        println!(
+        sayln!(
             "still over {}: {} in use or used in the last ten minutes",
             bytes(target),
             count(report.records_in_use, "record")

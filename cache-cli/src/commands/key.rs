@@ -43,9 +43,9 @@ fn place(file: Option<PathBuf>) -> Result<PathBuf> {
 fn new(path: &Path) -> Result<bool> {
     let key = SecretKey::generate()?;
     key.write_new(path)?;
-    println!("secret key: {}", path.display());
-    println!("public key: {}", key.public());
-    print!("{}", hint(path, &key.public()));
+    sayln!("secret key: {}", path.display());
+    sayln!("public key: {}", key.public());
+    say!("{}", hint(path, &key.public()));
     Ok(true)
 }
 
@@ -65,7 +65,7 @@ fn show(path: &Path) -> Result<bool> {
         true => anyhow!("there is no key at {}; `larder key new` makes one", path.display()),
         false => anyhow!("{}: {error}", path.display()),
     })?;
-    println!("{}", key.public());
+    sayln!("{}", key.public());
     let mode = std::fs::metadata(path).map(|meta| meta.permissions().mode());
     if mode.is_ok_and(|mode| mode & 0o077 != 0) {
         eprintln!("larder: others can read {0}; run `chmod 600 {0}`", path.display());

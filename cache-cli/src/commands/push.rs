@@ -48,11 +48,11 @@ pub(super) fn wait_for_snapshots(state: &Path) {
 }
 
 fn told(config: &RemoteConfig, left: &Left) -> bool {
-    println!("uploaded {}", text::count(left.uploaded, "outcome"));
+    sayln!("uploaded {}", text::count(left.uploaded, "outcome"));
     if left.left > 0 {
         let why = left.trouble.as_deref().map(|trouble| config.in_words(trouble));
         let why = why.unwrap_or_else(|| "more was stored meanwhile".to_owned());
-        println!("{} left: {why}", text::count(left.left, "outcome"));
+        sayln!("{} left: {why}", text::count(left.left, "outcome"));
     }
     left.left == 0
 }

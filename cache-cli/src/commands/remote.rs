@@ -72,8 +72,8 @@ fn status(json: bool) -> Result<bool> {
     let (config, client) = client()?;
     let Some(mut asked) = client.insist(&Ask::Status) else { bail!("the agent cannot be started") };
     match asked.reply(Duration::from_secs(10)) {
-        Got::Reply(Reply::Status(status)) if json => println!("{status:#}"),
-        Got::Reply(Reply::Status(status)) => print!("{}", as_text(&config, &client, &status)),
+        Got::Reply(Reply::Status(status)) if json => sayln!("{status:#}"),
+        Got::Reply(Reply::Status(status)) => say!("{}", as_text(&config, &client, &status)),
         Got::Reply(Reply::Nothing { why }) => bail!(config.in_words(&why)),
         Got::Reply(_) | Got::Nothing | Got::Gone => bail!("the agent has gone away"),
     }
@@ -137,7 +137,7 @@ fn collect(days: u64, dry_run: bool) -> Result<bool> {
     let before = now.saturating_sub(days.saturating_mul(DAY));
     let options = CollectOptions { before, orphans_before: now.saturating_sub(DAY), dry_run };
     let collected = agent::collect(&settings()?.1, options)?;
-    print!("{}", collected_text(&collected, dry_run));
+    say!("{}", collected_text(&collected, dry_run));
     Ok(true)
 }
 

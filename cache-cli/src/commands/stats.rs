@@ -29,11 +29,11 @@ pub(super) fn run(json: bool, zero: bool) -> Result<bool> {
     let history = History::read(&places.events);
     let disk = store.as_ref().ok().and_then(|store| Disk::of(store, &config));
     if json {
-        println!("{:#}", as_json(&history, &places, disk.as_ref()));
+        sayln!("{:#}", as_json(&history, &places, disk.as_ref()));
     } else {
-        print!("{}", as_text(&history, &places, disk.as_ref(), &config));
+        say!("{}", as_text(&history, &places, disk.as_ref(), &config));
         if let Err(error) = store {
-            println!("{error}");
+            sayln!("{error}");
         }
     }
     Ok(true)

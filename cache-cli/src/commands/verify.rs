@@ -22,7 +22,7 @@ pub(super) fn run(repair: bool) -> Result<bool> {
         .with_context(|| format!("{} cannot be checked", store.root().display()));
     meter.clear();
     let report = report?;
-    print!("{}", describe(&report, repair));
+    say!("{}", describe(&report, repair));
     Ok(report.is_clean() || repair)
 }
 

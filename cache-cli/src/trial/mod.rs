@@ -58,7 +58,7 @@ pub(crate) fn run(path: &Path, linker: Option<Linker>, cargo_args: &[OsString]) 
     let place = temp.path().to_owned();
     let removed = temp.close();
     let findings = result?;
-    print!("{findings}");
+    say!("{findings}");
     removed.with_context(|| format!("{} could not be removed whole", place.display()))
 }
 

@@ -59,3 +59,26 @@ fn off_runs_the_compiler_and_leaves_no_trace() {
     assert!(ran.out.starts_with("rustc "), "{}", ran.out);
     assert!(!home.store().exists());
 }
+
+#[test]
+fn who_reads_no_more_is_told_no_more() {
+    let home = Home::new();
+    for args in [&["config"][..], &["stats"], &["stats", "--json"], &["key", "new"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = home.larder().args(args).stdout(writer).output().expect("runs");
+        let ran = Ran::of(&output);
+        assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_written_is_an_error() {
+    let home = Home::new();
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let output = home.larder().arg("config").stdout(full).output().expect("runs");
+    let ran = Ran::of(&output);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.starts_with("larder: standard output: No space left"), "{}", ran.err);
+}

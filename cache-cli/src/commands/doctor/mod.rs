@@ -79,10 +79,10 @@ pub(super) fn run() -> Result<bool> {
     findings.extend(cargo::look());
     let broken = findings.iter().filter(|finding| finding.level == Level::Broken).count();
     for finding in &findings {
-        println!("{finding}");
+        sayln!("{finding}");
     }
     if broken > 0 {
-        println!("\n{broken} broken; builds go on without what is missing");
+        sayln!("\n{broken} broken; builds go on without what is missing");
     }
     Ok(broken == 0)
 }

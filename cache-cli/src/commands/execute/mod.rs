@@ -43,7 +43,7 @@ pub(super) fn run(execute: Execute) -> Result<bool> {
             let mut options = CheckOptions::default();
             options.patience = Duration::from_secs(patience);
             let report = runtime.block_on(check(&config, &options));
-            print!("{}", checked(&config.url, &report));
+            say!("{}", checked(&config.url, &report));
             Ok(report.trouble.is_none())
         }
         Execute::Status { json } => runtime.block_on(status::print(&config, json)),

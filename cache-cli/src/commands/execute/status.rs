@@ -33,10 +33,10 @@ pub(super) async fn print(config: &ReapiConfig, json: bool) -> Result<bool> {
             "priorities": priorities,
             "agent": figures,
         });
-        println!("{status:#}");
+        sayln!("{status:#}");
     } else {
-        println!("Engine {}: {}", config.url, in_words(can));
-        print!("{}", figures.as_ref().map_or_else(String::new, as_text));
+        sayln!("Engine {}: {}", config.url, in_words(can));
+        say!("{}", figures.as_ref().map_or_else(String::new, as_text));
     }
     Ok(true)
 }

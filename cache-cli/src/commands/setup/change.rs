@@ -94,7 +94,7 @@ pub(super) fn confirmed() -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         bail!("nobody to ask; nothing was changed; run it with --yes to write the change");
     }
-    print!("Write this? [y/N] ");
+    say!("Write this? [y/N] ");
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

@@ -40,26 +40,26 @@ pub(super) fn run(setup: &Setup) -> Result<bool> {
     let changes: Vec<Change> = [cargo, own].into_iter().flatten().collect();
     let none = changes.is_empty();
     if let Some(said) = cargo_said {
-        println!("{said}");
+        sayln!("{said}");
     }
     for change in &changes {
-        print!("{}", change.difference());
+        say!("{}", change.difference());
     }
     if !none {
         if !setup.yes && !change::confirmed()? {
-            println!("nothing was changed");
+            sayln!("nothing was changed");
             return Ok(false);
         }
         for change in &changes {
             change.write().with_context(|| format!("cannot write {}", change.file().display()))?;
         }
-        println!("written");
+        sayln!("written");
     }
     for note in notes {
-        println!("note: {note}");
+        sayln!("note: {note}");
     }
     if !setup.undo {
-        hidden().iter().for_each(|note| println!("note: {note}"));
+        hidden().iter().for_each(|note| sayln!("note: {note}"));
     }
     Ok(true)
 }

@@ -29,7 +29,7 @@ pub(super) fn run(name: &str) -> Result<bool> {
     let said = Explainer { events: &history.events, recipes: &recipes }.tell(name);
     match said {
         Some(said) => {
-            print!("{said}");
+            say!("{said}");
             Ok(true)
         }
         None => bail!("{}", unknown(name, &history.events)),
