@@ -12,10 +12,7 @@ macro_rules! say {
 
 /// Prints a line, as `println!` does.
 macro_rules! sayln {
-    ($($what:tt)*) => {{
-        $crate::say::out(format_args!($($what)*));
-        $crate::say::out(format_args!("\n"));
-    }};
+    ($($what:tt)*) => { $crate::say::out(format_args!("{}\n", format_args!($($what)*))) };
 }
 
 /// Whoever has read enough is told no more; the command goes on, for what it does counts too. What cannot be

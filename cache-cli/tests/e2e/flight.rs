@@ -11,22 +11,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::harness::{Checkout, Files, LARDER, Lab, app, sysroot, write_program};
-
-/// How long anything may take before it counts as stuck.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// Waits until something is so.
-#[track_caller]
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + LIMIT;
-    while !so() {
-        assert!(Instant::now() < end, "stuck: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+use crate::harness::{Checkout, Files, LARDER, Lab, app, sysroot, until, write_program};
 
 /// Compilers that write down their starts, and of which some stop at a gate.
 ///

@@ -5,13 +5,9 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::harness::{Checkout, Files, Lab, one_lib};
+use crate::harness::{Checkout, Files, Lab, one_lib, until};
 use crate::support::{all_sent, bot, fleets, how, lab_on, status, varied};
-
-const PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// An instance of the engine that is one test's own.
 struct Fleet {
@@ -77,11 +73,7 @@ impl Held {
     }
 
     fn wait_for(&self, what: &str, count: usize) {
-        let began = Instant::now();
-        while self.count(what) < count {
-            assert!(began.elapsed() < PATIENCE, "{} {what} of {count}", self.count(what));
-            std::thread::sleep(PAUSE);
-        }
+        until(&format!("{count} {what}"), || self.count(what) >= count);
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::bucket::Bucket;
-use crate::harness::{Lab, Run, write_program};
-use crate::machine::{Machine, until};
+use crate::harness::{Lab, Run, until, write_program};
+use crate::machine::Machine;
 use crate::project::project;
 
 #[test]

@@ -1,8 +1,8 @@
 //! Wrong bytes from a remote.
 
 use crate::bucket::Bucket;
-use crate::harness::{Lab, walk};
-use crate::machine::{Machine, until};
+use crate::harness::{Lab, until, walk};
+use crate::machine::Machine;
 use crate::project::{crates, project};
 use crate::proxy::{Fault, Rule};
 

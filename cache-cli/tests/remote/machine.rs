@@ -4,17 +4,11 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Checkout, Counter, Files, Lab, Run};
+use crate::harness::{Checkout, Counter, Files, Lab, Run, until};
 use crate::project::{PRINTS, project};
-
-/// How long anything in the background may take before it counts as stuck.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Variables, by name.
 pub(crate) type Vars = [(String, String)];
@@ -198,16 +192,6 @@ fn send(state: &Path, signal: &str) -> usize {
 /// Kills the agents that keep their state there, and says how many.
 pub(crate) fn kill_agents(state: &Path) -> usize {
     send(state, "-KILL")
-}
-
-/// Waits for something that happens in the background.
-#[track_caller]
-pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
-    let since = Instant::now();
-    while !holds() {
-        assert!(since.elapsed() < LIMIT, "still waiting: {what}");
-        sleep(LOOK);
-    }
 }
 
 fn count(dir: &Path) -> usize {

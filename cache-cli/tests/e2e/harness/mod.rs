@@ -10,6 +10,7 @@ mod mounts;
 mod program;
 mod run;
 mod shim;
+mod wait;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
@@ -24,6 +25,8 @@ pub(crate) use program::write_program;
 pub(crate) use run::Run;
 #[allow(unused_imports, reason = "only some of the test programs name it")]
 pub(crate) use shim::Counter;
+#[allow(unused_imports, reason = "only some of the test programs name it")]
+pub(crate) use wait::until;
 
 /// The wrapper under test.
 pub(crate) const LARDER: &str = env!("CARGO_BIN_EXE_larder");
